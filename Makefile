@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+# Thin: what a command does is in scripts/.
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-down build test bench fuzz lint format clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
+
+demo:  ## two nodes on this machine, the four problems solved in front of you (root); KEEP=1 leaves them up
+	@scripts/build dev
+	@SLUICE_BIN="$(CURDIR)/build/dev/bin" KEEP="$(KEEP)" /usr/bin/python3 tests/netns/demo.py
+
+demo-down:  ## takes down what `make demo KEEP=1` left up
+	@SLUICE_BIN="$(CURDIR)/build/dev/bin" /usr/bin/python3 tests/netns/demo.py --down
+
+build:  ## the dev build, in build/dev
+	@scripts/build dev
+
+test:  ## all test lanes; LANES="checks unit" only those, SLUICE_SKIP=netns all but that one
+	@scripts/deps
+	@scripts/test $(LANES)
+
+bench:  ## all benchmarks; ONLY=pmd. only those whose name begins so; results in build/bench/results.json
+	@scripts/bench $(ONLY)
+
+SECONDS ?= 300
+fuzz:  ## every fuzzer for SECONDS=300 each; ONLY=packet_fuzz only that one
+	@scripts/fuzz $(SECONDS) $(ONLY)
+
+lint:  ## formatting and clang-tidy
+	@scripts/lint
+
+format:  ## formats all of our sources
+	@scripts/lint --fix
+
+clean:  ## removes build/
+	@rm -rf build

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// rtnetlink messages to value types: pure functions of bytes. Internal to common/netlink and its
+// tests.
+//
+// Contract: nothing for a message that is well-formed but not about what was asked (another address
+// family, a bridge's view of a port, a cached route). An attribute of the wrong size counts as
+// absent. Malformed (too short, attributes that overrun): an Error.
+#pragma once
+
+#include <optional>
+
+#include "common/netlink/message.h"
+#include "common/netlink/rtnetlink.h"
+
+namespace sluice::netlink {
+
+Result<std::optional<Link>> decode_link(const Message& message);
+Result<std::optional<Address>> decode_address(const Message& message);
+Result<std::optional<Route>> decode_route(const Message& message);  // unicast routes
+Result<std::optional<RouteLookup>> decode_lookup(const Message& message);
+Result<std::optional<Neighbour>> decode_neighbour(const Message& message);
+
+// Calls the handler that a message of a multicast group is for.
+Status deliver_event(const Message& message, const MonitorHandlers& handlers);
+
+}  // namespace sluice::netlink

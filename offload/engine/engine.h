@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// The engine: brings manifest, attachments and next hops together into an Intent, plans it, and
+// keeps backend, slow path and the node's kernel side at that plan.
+//
+// Contract: attach() answers once the port's rules are in place and the slow path knows the pod.
+// A manifest version that can't be taken changes nothing; status() says why until a good one comes.
+// Threading: the control thread (the loop's) only. Callbacks are called on it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/os/event_loop.h"
+#include "offload/engine/attachments.h"
+#include "offload/engine/intent_builder.h"
+#include "offload/engine/seams.h"
+#include "offload/engine/slow_path_thread.h"
+#include "offload/model/flow_backend.h"
+#include "offload/planner/plan.h"
+
+namespace sluice::engine {
+
+struct AttachSpec {
+  std::string id, pod, interface;
+  MacAddr mac;
+  Ipv4 ip;
+  std::string pci_address;  // exactly one of the two is set
+  std::string veth;
+};
+
+struct EngineStatus {
+  std::string node;
+  model::Capabilities capabilities;
+  std::uint64_t rules = 0, refused = 0;
+  std::uint64_t nodes = 0, services = 0, attachments = 0;
+  std::uint64_t connections = 0, promoted = 0;
+  std::map<std::string, std::uint64_t> slow_counters;
+  std::string manifest_error;  // empty: the newest version is in force
+  Duration uptime{};
+};
+
+struct Flows {
+  std::vector<model::RuleState> rules;
+  std::vector<slowpath::ConnectionInfo> connections;
+};
+
+class Engine {
+ public:
+  struct Parts {
+    os::EventLoop& loop;
+    const Clock& clock;
+    model::FlowBackend& backend;
+    SlowPathThread& slow_path;
+    NodeNetwork& network;
+    NextHopSource& next_hops;
+    DeviceDirectory& devices;
+  };
+
+  Engine(NodeSettings settings, Parts parts, Attachments attachments, Logger log);
+
+  // The nodes and services of a new manifest version, or why it could not be read.
+  void on_manifest(std::vector<model::Node> nodes, std::vector<model::Service> services);
+  void on_manifest_error(const Error& error);
+  void on_next_hops_changed() { schedule_rebuild(); }
+  // The slow path wants to reach a destination behind the uplink.
+  void want_next_hop(Ipv4 destination) { parts_.next_hops.want(destination); }
+
+  template <class T>
+  using Answer = std::function<void(Result<T>)>;
+  void attach(const AttachSpec& spec, Answer<model::PortId> answer);
+  // false: there was no such attachment, which is success for a caller that cleans up.
+  void detach(const std::string& id, Answer<bool> answer);
+  void status(Answer<EngineStatus> answer);
+  void flows(bool connections_only, Answer<Flows> answer);
+  void demote(std::uint64_t connection, Answer<bool> answer);
+  std::vector<PortView> ports() const { return parts_.devices.ports(); }
+
+  // Unavailable until a first good manifest names this node.
+  Result<model::Node> self() const;
+  const NodeSettings& settings() const { return settings_; }
+  // Why the loop was stopped from inside: the NIC can't be programmed any more.
+  bool backend_gone() const { return backend_gone_; }
+  const std::vector<model::Attachment>& attachments() const { return attachments_.all(); }
+
+ private:
+  void schedule_rebuild();
+  // Plans and applies; `done` runs when the slow path has the new Intent too.
+  Status rebuild(std::function<void()> done = {});
+  void record_refusals(const model::Delta& delta, const std::vector<model::RuleState>& refused);
+
+  NodeSettings settings_;
+  Parts parts_;
+  Attachments attachments_;
+  Logger log_;
+  TimePoint started_;
+
+  std::vector<model::Node> nodes_;
+  std::vector<model::Service> services_;
+  std::string manifest_error_;
+  bool rebuild_scheduled_ = false;
+  bool backend_gone_ = false;
+
+  planner::Planner planner_;
+  model::IntentPtr intent_;
+  std::uint64_t rules_ = 0;
+  std::map<std::uint64_t, model::RuleState> refused_;  // by key hash
+};
+
+}  // namespace sluice::engine

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "offload/host/host_network.h"
+
+#include "common/os/process.h"
+#include "offload/host/sysctl.h"
+
+namespace sluice::host {
+namespace {
+
+Status run_nft(const std::string& script) { return os::run_checked({"nft", "-f", "-"}, script); }
+
+bool same_route(const netlink::Route& a, const netlink::Route& b) {
+  return a.gateway == b.gateway && a.link == b.link && a.preferred_source == b.preferred_source &&
+         a.onlink == b.onlink && a.link_scope == b.link_scope;
+}
+
+Status check(const model::Intent& intent) {
+  if (intent.find_node(intent.self) == nullptr) {
+    return fail(Code::kInvalid, "self \"" + intent.self + "\": not one of the intent's nodes");
+  }
+  if (intent.gateway_ip.is_zero() || intent.gateway_mac.is_zero()) {
+    return fail(Code::kInvalid, "gateway_ip and gateway_mac must not be zero");
+  }
+  if (intent.uplink_mtu <= model::kVxlanOverhead) {
+    return fail(Code::kInvalid, "uplink_mtu " + std::to_string(intent.uplink_mtu) +
+                                    ": must be more than " + std::to_string(model::kVxlanOverhead));
+  }
+  return {};
+}
+
+// All that node0 reaches through the gateway: pod blocks and cluster addresses.
+std::map<Prefix4, netlink::Route> wanted_routes(const model::Intent& intent, netlink::IfIndex node0) {
+  std::map<Prefix4, netlink::Route> routes;
+  netlink::Route route;
+  route.link = node0;
+  route.preferred_source = intent.self_node().node0();
+  const auto add = [&](const Prefix4& destination) {
+    route.destination = destination;
+    routes[destination] = route;
+  };
+  route.gateway = intent.gateway_ip;
+  route.onlink = true;
+  for (const auto& node : intent.nodes) add(node.pod_cidr);
+  for (const auto& service : intent.services) {
+    if (!service.cluster_ip.is_zero()) add({service.cluster_ip, 32});
+  }
+  route.gateway.reset();
+  route.onlink = false;
+  route.link_scope = true;
+  add({intent.gateway_ip, 32});
+  return routes;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<HostNetwork>> HostNetwork::create(const HostOptions& options,
+                                                         const os::NetNs& representors,
+                                                         Logger log) {
+  SLUICE_TRY(auto links, HostLinks::open(options, representors));
+  SLUICE_TRY(const auto ports, links.ports());
+  SLUICE_CHECK_OK(run_nft(bridge_script(ports)));
+  return std::unique_ptr<HostNetwork>(new HostNetwork(options, std::move(links), std::move(log)));
+}
+
+Status HostNetwork::update(const model::Intent& intent) {
+  SLUICE_CHECK_OK(check(intent));
+  Status result;
+  const auto note = [&result](Status status) {
+    if (!status && result) result = std::move(status);
+  };
+  note(apply_node0(intent));
+  note(apply_gateway(intent));
+  note(apply_routes(intent));
+  note(apply_reserved_ports(intent.masquerade));
+  note(apply_tables(intent));
+  return result;
+}
+
+Status HostNetwork::apply_node0(const model::Intent& intent) {
+  const std::uint32_t mtu = std::uint32_t{intent.uplink_mtu} - model::kVxlanOverhead;
+  if (node0_mtu_ != mtu) {
+    SLUICE_CHECK_OK(links_.set_node0_mtu(mtu));
+    node0_mtu_ = mtu;
+  }
+  const Ipv4 address = intent.self_node().node0();
+  if (node0_address_ == address) return {};
+  auto& rtnl = links_.rtnl();
+  SLUICE_TRY(const auto present, rtnl.addresses(links_.node0()));
+  for (const auto& old : present) {
+    if (old.ip != address || old.prefix_length != 32) SLUICE_CHECK_OK(rtnl.delete_address(old));
+  }
+  SLUICE_CHECK_OK(rtnl.add_address({links_.node0(), address, 32}));
+  node0_address_ = address;
+  routes_.reset();  // those with the old source went with it
+  return {};
+}
+
+Status HostNetwork::apply_gateway(const model::Intent& intent) {
+  if (gateway_mac_ == intent.gateway_mac && gateway_ip_ == intent.gateway_ip) return {};
+  auto& rtnl = links_.rtnl();
+  if (gateway_mac_ && gateway_mac_ != intent.gateway_mac) {
+    SLUICE_CHECK_OK(rtnl.delete_fdb(links_.bridge_leg(), *gateway_mac_));
+  }
+  SLUICE_CHECK_OK(rtnl.add_fdb(links_.bridge_leg(), intent.gateway_mac));
+  netlink::Neighbour gateway;
+  gateway.link = links_.node0();
+  gateway.ip = intent.gateway_ip;
+  gateway.mac = intent.gateway_mac;
+  SLUICE_CHECK_OK(rtnl.replace_neighbour(gateway));
+  gateway_mac_ = intent.gateway_mac;
+  gateway_ip_ = intent.gateway_ip;
+  return {};
+}
+
+Status HostNetwork::apply_routes(const model::Intent& intent) {
+  auto& rtnl = links_.rtnl();
+  const auto wanted = wanted_routes(intent, links_.node0());
+  if (!routes_) {
+    routes_.emplace();
+    SLUICE_TRY(const auto present, rtnl.routes());
+    for (const auto& route : present) {
+      if (route.link == links_.node0()) (*routes_)[route.destination] = route;
+    }
+  }
+  // The gateway's own route first: the others' next hop hangs on it.
+  const Prefix4 gateway{intent.gateway_ip, 32};
+  const auto ensure = [&](const netlink::Route& route) -> Status {
+    const auto have = routes_->find(route.destination);
+    if (have != routes_->end() && same_route(have->second, route)) return {};
+    SLUICE_CHECK_OK(rtnl.replace_route(route));
+    (*routes_)[route.destination] = route;
+    return {};
+  };
+  SLUICE_CHECK_OK(ensure(wanted.at(gateway)));
+  for (const auto& [destination, route] : wanted) SLUICE_CHECK_OK(ensure(route));
+  for (auto it = routes_->begin(); it != routes_->end();) {
+    if (wanted.contains(it->first)) {
+      ++it;
+      continue;
+    }
+    SLUICE_CHECK_OK(rtnl.delete_route(it->second));
+    it = routes_->erase(it);
+  }
+  return {};
+}
+
+Status HostNetwork::apply_reserved_ports(const model::PortRange& masquerade) {
+  if (reserved_ == masquerade) return {};
+  if (reserved_) SLUICE_CHECK_OK(unreserve_ports(*reserved_));
+  reserved_.reset();
+  if (masquerade.first == 0) return {};  // none given
+  SLUICE_CHECK_OK(reserve_ports(masquerade));
+  reserved_ = masquerade;
+  return {};
+}
+
+Status HostNetwork::apply_tables(const model::Intent& intent) {
+  const model::Node& self = intent.self_node();
+  const NodePorts node_ports = node_ports_of(intent);
+  const Claims claims{options_.uplink,    self.address,      self.pod_cidr, intent.vni,
+                      intent.vxlan_port, intent.masquerade, node_ports};
+  const NodeSteering steering{options_.node0, self.address, self.node0(), intent.gateway_ip,
+                              node_ports};
+  std::string script;
+  if (claims_ != claims) script += claims_script(claims);
+  if (steering_ != steering) script += steering_script(steering);
+  if (script.empty()) return {};
+  SLUICE_CHECK_OK(run_nft(script));
+  claims_ = claims;
+  steering_ = steering;
+  log_.debug("nft tables replaced", {{"node_ports", node_ports.size()}});
+  return {};
+}
+
+Status HostNetwork::add_pod_port(std::string_view name, const MacAddr& pod_mac) {
+  SLUICE_CHECK_OK(check_netdev_name("port", name));
+  if (pod_mac.is_zero() || pod_mac.is_multicast()) {
+    return fail(Code::kInvalid, "pod_mac " + pod_mac.to_string() + ": must be unicast and not zero");
+  }
+  // The filter first: nothing gets up to the bridge from a port that works already.
+  SLUICE_CHECK_OK(run_nft(add_port_script(name)));
+  return links_.add_port(std::string(name), pod_mac);
+}
+
+Status HostNetwork::remove_pod_port(std::string_view name, const MacAddr& pod_mac) {
+  SLUICE_CHECK_OK(check_netdev_name("port", name));
+  if (name == options_.bridge_leg || name == options_.node0_port) {
+    return fail(Code::kInvalid, "port " + std::string(name) + ": not a pod's");
+  }
+  SLUICE_CHECK_OK(links_.remove_port(std::string(name)));
+  SLUICE_CHECK_OK(run_nft(remove_port_script(name)));
+  log_.debug("pod port removed", {{"port", name}, {"mac", pod_mac.to_string()}});
+  return {};
+}
+
+Status HostNetwork::destroy() {
+  Status result;
+  const auto note = [&result](Status status) {
+    if (!status && result) result = std::move(status);
+  };
+  note(run_nft(drop_table_script("netdev", kClaimsTable) + drop_table_script("ip", kNodeTable) +
+               drop_table_script("bridge", kBridgeTable)));
+  if (reserved_) note(unreserve_ports(*reserved_));
+  reserved_.reset();
+  note(links_.remove_all());
+  claims_.reset();
+  steering_.reset();
+  routes_.reset();
+  return result;
+}
+
+}  // namespace sluice::host

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// How packets to other machines leave by the uplink, as the kernel's FIB and neighbour table say.
+//
+// Contract: want() a destination and it is looked up, its next hop resolved and followed from then
+// on. A destination that the kernel routes elsewhere than the uplink has no route here. A neighbour
+// in any usable state (also STALE) resolves; a lost one keeps its MAC until the kernel says FAILED.
+// At most kMaxDestinations; the least recently wanted that keep() doesn't hold are dropped.
+// Threading: everything on the loop's thread, in the node's namespace.
+// Errors: what fails after create() is logged and tried again, with back-off.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/base/addr.h"
+#include "common/base/log.h"
+#include "common/base/result.h"
+#include "common/os/event_loop.h"
+#include "offload/model/intent.h"
+
+namespace sluice::host {
+
+inline constexpr std::size_t kMaxDestinations = 4096;
+
+class NextHops {
+ public:
+  // `on_change` is called from the loop, never from inside a call, after next_hops() or routes()
+  // has changed. The loop must outlive it.
+  static Result<std::unique_ptr<NextHops>> create(os::EventLoop& loop, std::string uplink,
+                                                  std::function<void()> on_change, Logger log);
+  virtual ~NextHops() = default;
+
+  virtual void want(Ipv4 destination) = 0;
+  // These, and only these, are never dropped for others; each is want()ed. At most kMaxDestinations.
+  virtual void keep(const std::vector<Ipv4>& destinations) = 0;
+  virtual std::vector<model::NextHop> next_hops() const = 0;   // by ip; ids stable while known
+  virtual std::vector<model::OuterRoute> routes() const = 0;   // by destination
+};
+
+}  // namespace sluice::host

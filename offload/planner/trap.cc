@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// Stages 1 and 2: exact flows of connections go first; what else the slow path must see.
+#include "offload/planner/stages.h"
+
+namespace sluice::planner {
+namespace {
+
+using model::Match;
+using model::Proto;
+using model::Stage;
+
+constexpr std::uint16_t kService = 10;
+constexpr std::uint16_t kEndpoint = 20;
+constexpr std::uint16_t kRest = 1000;
+
+Match to_address(Ipv4 ip) {
+  Match match;
+  match.ip_dst = host_prefix(ip);
+  return match;
+}
+
+}  // namespace
+
+void trap_basics(const Frame& frame, Rules& out) {
+  const std::string owner = "node/" + frame.self.name;
+  RuleWriter connection(out, Stage::kConnection, owner);
+  connection.add(kRest, Match{}, {model::Jump{Stage::kTrap}}, "no connection's exact flow");
+
+  RuleWriter rules(out, Stage::kTrap, owner);
+  for (const Proto proto : {Proto::kTcp, Proto::kUdp}) {
+    for (const Ipv4 ip : {frame.self.address, frame.self.node0()}) {
+      Match match = to_address(ip);
+      match.proto = proto;
+      match.l4_dst = block(frame.masquerade);
+      rules.add(kService, match, {model::Punt{}},
+                "replies to masqueraded connections that have no flow (yet)");
+    }
+  }
+  rules.add(kService, to_address(frame.gateway_ip), {model::Punt{}},
+            "the gateway address is the slow path's: hairpin replies, ping");
+  rules.add(kRest, Match{}, {model::Jump{Stage::kForward}}, "nothing for the slow path");
+}
+
+void trap_service(const ServiceFact& service, Rules& out) {
+  RuleWriter rules(out, Stage::kTrap, service.owner);
+  rules.add(kService, to_address(service.cluster_ip), {model::Punt{}},
+            "new connections to the cluster IP; unknown ports are refused");
+}
+
+void trap_node_port(const Frame& frame, const NodePortFact& port, Rules& out) {
+  RuleWriter rules(out, Stage::kTrap, port.owner);
+  Match match = to_address(frame.self.address);
+  match.proto = port.proto;
+  match.l4_dst = exact(port.node_port);
+  rules.add(kService, match, {model::Punt{}}, "new connections to this node's NodePort");
+  match.ip_dst = host_prefix(frame.gateway_ip);
+  rules.add(kService, match, {model::Punt{}},
+            "the node's own connections to its NodePort, by the gateway address");
+}
+
+void trap_endpoint(const Frame& frame, const EndpointFact& endpoint, Rules& out) {
+  RuleWriter rules(out, Stage::kTrap, endpoint.owner);
+  Match reply;
+  reply.proto = endpoint.proto;
+  reply.ip_src = host_prefix(endpoint.ip);
+  reply.l4_src = exact(endpoint.port);
+  reply.ip_dst = frame.self.pod_cidr;
+  rules.add(kEndpoint, reply, {model::Punt{}},
+            "replies of the endpoint to local pods whose connection has no flow (yet)");
+  Match direct;
+  direct.proto = endpoint.proto;
+  direct.ip_dst = host_prefix(endpoint.ip);
+  direct.l4_dst = exact(endpoint.port);
+  direct.ip_src = frame.self.pod_cidr;
+  rules.add(kEndpoint, direct, {model::Punt{}},
+            "direct connections of local pods to the endpoint are tracked, so that their replies "
+            "are never taken for a service's");
+}
+
+}  // namespace sluice::planner

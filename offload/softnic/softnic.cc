@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "offload/softnic/softnic.h"
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+
+#include "common/os/files.h"
+#include "offload/legs/packet_leg.h"
+#include "offload/softnic/identity.h"
+#include "offload/softnic/live_tree.h"
+#include "offload/softnic/nic_tree.h"
+#include "offload/softnic/vf_pairs.h"
+#include "offload/softnic/vf_service.h"
+
+namespace sluice::softnic {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr Duration kSettle = milliseconds(10);     // events of one change come in a bunch
+constexpr Duration kFirstRetry = milliseconds(250);
+constexpr Duration kLastRetry = seconds(30);
+constexpr std::size_t kNameMax = 15;               // IFNAMSIZ - 1
+
+Status check(const Options& options) {
+  if (options.vfs == 0 || options.vfs > kMaxVfs) {
+    return fail(Code::kInvalid, "vfs " + std::to_string(options.vfs) + ": allowed are 1 to " +
+                                    std::to_string(kMaxVfs));
+  }
+  const auto last = static_cast<std::uint16_t>(options.vfs - 1);
+  if (options.uplink.empty() || vf_name(options.uplink, last).size() > kNameMax) {
+    return fail(Code::kInvalid, "uplink \"" + options.uplink + "\": a VF is named <uplink>v<index>, "
+                                "allowed are " + std::to_string(kNameMax) + " characters");
+  }
+  if (options.node.empty()) return fail(Code::kInvalid, "node \"\": a name is needed");
+  if (options.run_dir.empty() || options.rep_netns_path.empty()) {
+    return fail(Code::kInvalid, "run_dir and rep_netns_path must not be empty");
+  }
+  return {};
+}
+
+class SoftNicImpl final : public SoftNic {
+ public:
+  SoftNicImpl(os::EventLoop& loop, Options options, LegSink& sink, Logger log, os::NetNs here,
+              VfPairs pairs, LiveTree tree)
+      : loop_(loop),
+        options_(std::move(options)),
+        sink_(sink),
+        log_(std::move(log)),
+        here_(std::move(here)),
+        pairs_(std::move(pairs)),
+        tree_(std::move(tree)),
+        vfs_(options_.vfs) {}
+  SoftNicImpl(const SoftNicImpl&) = delete;
+  SoftNicImpl& operator=(const SoftNicImpl&) = delete;
+  ~SoftNicImpl() override { stop(); }
+
+  Status start();
+
+  std::vector<VfState> vfs() const override { return states_; }
+  MacAddr uplink_mac() const override { return links_.uplink ? links_.uplink->mac : MacAddr{}; }
+  std::uint16_t uplink_mtu() const override;
+  const os::NetNs& representors() const override { return pairs_.representors(); }
+  std::string sysfs_root() const override { return options_.run_dir + "/sysfs"; }
+  std::string vf_control_socket() const override { return options_.run_dir + "/vf.sock"; }
+  void on_change(std::function<void()> callback) override { on_change_ = std::move(callback); }
+  Status destroy() override;
+
+ private:
+  struct VfSlot {
+    MacAddr admin_mac;         // zero: none
+    netlink::IfIndex attached; // the representor that the leg in the sink stands on; 0: none
+  };
+
+  MacAddr mac_of(std::uint16_t index) const {
+    const MacAddr& admin = vfs_[index].admin_mac;
+    return admin.is_zero() ? vf_mac(options_.node, index) : admin;
+  }
+  Status watch_links();
+  void schedule(Duration delay);
+  void reconcile_and_report();
+  Status reconcile();
+  Status remake(std::uint16_t index, std::uint32_t mtu);
+  Status attach(std::uint16_t port, const os::NetNs& netns, const netlink::Link& link,
+                netlink::IfIndex& attached);
+  Status detach(std::uint16_t port, netlink::IfIndex& attached);
+  Status reconcile_legs();
+  std::vector<VfState> states_of(const Links& links) const;
+  Status publish();
+  Result<MacAddr> set_admin_mac(const nic::PciAddress& vf, std::optional<MacAddr> mac);
+  void stop();
+
+  os::EventLoop& loop_;
+  const Options options_;
+  LegSink& sink_;
+  const Logger log_;
+  const os::NetNs here_;
+  VfPairs pairs_;
+  LiveTree tree_;
+  std::vector<VfSlot> vfs_;
+  netlink::IfIndex uplink_attached_;
+  Links links_;                   // as of the last scan
+  std::vector<VfState> states_;
+  std::optional<netlink::Monitor> here_events_, rep_events_;
+  std::unique_ptr<VfService> service_;
+  std::function<void()> on_change_;
+  std::optional<os::EventLoop::TimerId> timer_;
+  Duration retry_ = kFirstRetry;
+};
+
+std::uint16_t SoftNicImpl::uplink_mtu() const {
+  const std::uint32_t mtu = links_.uplink ? links_.uplink->mtu : 1500;
+  return static_cast<std::uint16_t>(
+      std::min<std::uint32_t>(mtu, std::numeric_limits<std::uint16_t>::max()));
+}
+
+Status SoftNicImpl::start() {
+  SLUICE_CHECK_OK(watch_links());
+  SLUICE_CHECK_OK(pairs_.remove_surplus());
+  SLUICE_TRY(const auto found, pairs_.scan());
+  if (!found.uplink) {
+    return fail(Code::kNotFound, "uplink \"" + options_.uplink + "\": no such netdev");
+  }
+  for (std::uint16_t i = 0; i < options_.vfs; ++i) {
+    if (found.vfs[i].representor) {
+      vfs_[i].admin_mac = VfPairs::remembered_admin_mac(*found.vfs[i].representor);
+    }
+  }
+  SLUICE_CHECK_OK(reconcile());
+  SLUICE_TRY(service_, VfService::listen(loop_, vf_control_socket(),
+                                         [this](const nic::PciAddress& vf,
+                                                std::optional<MacAddr> mac) {
+                                           return set_admin_mac(vf, mac);
+                                         }));
+  return {};
+}
+
+Status SoftNicImpl::watch_links() {
+  const auto handlers = [this] {
+    netlink::MonitorHandlers result;
+    result.link = [this](const netlink::LinkEvent&) { schedule(kSettle); };
+    result.overrun = [this] { schedule(kSettle); };
+    return result;
+  };
+  SLUICE_TRY(here_events_, netlink::Monitor::open(handlers()));
+  SLUICE_TRY(rep_events_, netlink::Monitor::open_in(pairs_.representors(), handlers()));
+  for (auto* monitor : {&*here_events_, &*rep_events_}) {
+    SLUICE_CHECK_OK(loop_.watch(monitor->fd(), [this, monitor] {
+      if (auto done = monitor->dispatch(); !done) {
+        log_.warn("reading link events failed", {{"error", done.error()}});
+        schedule(kFirstRetry);
+      }
+    }));
+  }
+  return {};
+}
+
+void SoftNicImpl::schedule(Duration delay) {
+  if (timer_) loop_.cancel(*timer_);
+  timer_ = loop_.after(delay, [this] {
+    timer_.reset();
+    reconcile_and_report();
+  });
+}
+
+void SoftNicImpl::reconcile_and_report() {
+  const auto states = states_;
+  const MacAddr mac = uplink_mac();
+  const std::uint16_t mtu = uplink_mtu();
+  if (auto done = reconcile(); !done) {
+    log_.warn("bringing the simulated NIC up to date failed", {{"error", done.error()}});
+    schedule(retry_);
+    retry_ = std::min(retry_ * 2, kLastRetry);
+  } else {
+    retry_ = kFirstRetry;
+  }
+  const bool changed = states != states_ || mac != uplink_mac() || mtu != uplink_mtu();
+  if (changed && on_change_) on_change_();
+}
+
+Status SoftNicImpl::attach(std::uint16_t port, const os::NetNs& netns, const netlink::Link& link,
+                           netlink::IfIndex& attached) {
+  if (attached == link.index) return {};
+  SLUICE_CHECK_OK(detach(port, attached));
+  legs::PacketLegOptions leg_options;
+  leg_options.mtu = link.mtu;
+  SLUICE_TRY(auto leg, legs::open_packet_leg(netns, link.index, leg_options));
+  SLUICE_CHECK_OK(sink_.attach(port, std::move(leg)));
+  attached = link.index;
+  log_.info("leg attached", {{"port", port}, {"netdev", link.name}});
+  return {};
+}
+
+Status SoftNicImpl::detach(std::uint16_t port, netlink::IfIndex& attached) {
+  if (attached.value == 0) return {};
+  SLUICE_CHECK_OK(sink_.detach(port));
+  attached = {};
+  return {};
+}
+
+Status SoftNicImpl::remake(std::uint16_t index, std::uint32_t mtu) {
+  SLUICE_CHECK_OK(pairs_.make(index, mac_of(index), mtu));
+  log_.info("VF made", {{"vf", index}, {"netdev", vf_name(options_.uplink, index)}});
+  return {};
+}
+
+// Every VF has its pair, every pair its leg, and the tree says so. One broken VF doesn't stop the
+// others: the first error is returned at the end.
+Status SoftNicImpl::reconcile() {
+  Status result;
+  const auto note = [&result](Status status) {
+    if (!status && result) result = std::move(status);
+  };
+  SLUICE_TRY(links_, pairs_.scan());
+  const std::uint32_t mtu = uplink_mtu();
+  bool made = false;
+  for (std::uint16_t i = 0; i < options_.vfs; ++i) {
+    if (links_.vfs[i].representor) continue;
+    note(detach(static_cast<std::uint16_t>(kFirstVfPort + i), vfs_[i].attached));
+    auto done = remake(i, mtu);
+    made = made || done.has_value();
+    note(std::move(done));
+  }
+  if (made) {
+    SLUICE_TRY(links_, pairs_.scan());
+    for (std::uint16_t i = 0; i < options_.vfs; ++i) {
+      const auto& rep = links_.vfs[i].representor;
+      if (rep && VfPairs::remembered_admin_mac(*rep) != vfs_[i].admin_mac) {
+        note(pairs_.remember_admin_mac(rep->index, vfs_[i].admin_mac));
+      }
+    }
+  }
+  note(reconcile_legs());
+  states_ = states_of(links_);
+  note(publish());
+  return result;
+}
+
+Status SoftNicImpl::reconcile_legs() {
+  Status result;
+  const auto note = [&result](Status status) {
+    if (!status && result) result = std::move(status);
+  };
+  if (links_.uplink) {
+    note(attach(kUplinkPort, here_, *links_.uplink, uplink_attached_));
+  } else {
+    note(detach(kUplinkPort, uplink_attached_));
+  }
+  for (std::uint16_t i = 0; i < options_.vfs; ++i) {
+    if (const auto& rep = links_.vfs[i].representor) {
+      note(attach(static_cast<std::uint16_t>(kFirstVfPort + i), pairs_.representors(), *rep,
+                  vfs_[i].attached));
+    }
+  }
+  return result;
+}
+
+std::vector<VfState> SoftNicImpl::states_of(const Links& links) const {
+  std::vector<VfState> states;
+  for (std::uint16_t i = 0; i < options_.vfs; ++i) {
+    const VfPair& pair = links.vfs[i];
+    VfState state{i, vf_address(i), "", mac_of(i), VfPlace::kGone};
+    if (pair.netdev) {
+      state.netdev = pair.netdev->name;
+      state.mac = pair.netdev->mac;
+      state.place = VfPlace::kHere;
+    } else if (pair.representor) {
+      state.place = VfPlace::kInPod;
+    }
+    states.push_back(std::move(state));
+  }
+  return states;
+}
+
+Status SoftNicImpl::publish() {
+  NicDescription description;
+  description.pf = pf_address();
+  description.switch_id = switch_id(options_.node, options_.uplink);
+  description.uplink_name = options_.uplink;
+  description.uplink = links_.uplink;
+  for (std::uint16_t i = 0; i < options_.vfs; ++i) {
+    const VfPair& pair = links_.vfs[i];
+    description.vfs.push_back({i, vf_address(i), pair.netdev, pair.representor});
+  }
+  return tree_.publish(describe(description));
+}
+
+Result<MacAddr> SoftNicImpl::set_admin_mac(const nic::PciAddress& vf, std::optional<MacAddr> mac) {
+  const auto found = std::find_if(states_.begin(), states_.end(),
+                                  [&](const VfState& state) { return state.address == vf; });
+  if (found == states_.end()) {
+    return fail(Code::kNotFound, "pci_address " + vf.to_string() + ": not a VF of this NIC");
+  }
+  const std::uint16_t index = found->index;
+  if (!mac) return vfs_[index].admin_mac;
+  if (mac->is_multicast()) {
+    return fail(Code::kInvalid, "mac " + mac->to_string() + ": must be unicast, or zero to clear");
+  }
+  // The events may lag behind the caller's own move: look again.
+  SLUICE_TRY(const auto links, pairs_.scan());
+  const VfPair& pair = links.vfs[index];
+  if (!pair.netdev || !pair.representor) {
+    return fail(Code::kPrecondition, "VF " + vf.to_string() +
+                                         ": its netdev isn't in the host's network namespace");
+  }
+  netlink::LinkChange change;
+  change.mac = mac->is_zero() ? vf_mac(options_.node, index) : *mac;
+  SLUICE_CHECK_OK(pairs_.change_netdev(pair.netdev->index, change));
+  vfs_[index].admin_mac = *mac;
+  SLUICE_CHECK_OK(pairs_.remember_admin_mac(pair.representor->index, *mac));
+  // The answer finds the tree up to date; listeners hear of it from the loop.
+  schedule(Duration::zero());
+  links_ = links;
+  links_.vfs[index].netdev->mac = *change.mac;
+  SLUICE_CHECK_OK(publish());
+  return *mac;
+}
+
+void SoftNicImpl::stop() {
+  service_.reset();
+  if (timer_) loop_.cancel(*timer_);
+  timer_.reset();
+  for (auto* monitor : {&here_events_, &rep_events_}) {
+    if (*monitor) loop_.unwatch((*monitor)->fd());
+    monitor->reset();
+  }
+}
+
+Status SoftNicImpl::destroy() {
+  stop();
+  Status result;
+  const auto note = [&result](Status status) {
+    if (!status && result) result = std::move(status);
+  };
+  note(detach(kUplinkPort, uplink_attached_));
+  for (std::uint16_t i = 0; i < options_.vfs; ++i) {
+    note(detach(static_cast<std::uint16_t>(kFirstVfPort + i), vfs_[i].attached));
+  }
+  note(tree_.remove());
+  note(pairs_.remove_all());
+  return result;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<SoftNic>> SoftNic::create(os::EventLoop& loop, Options options,
+                                                 LegSink& sink, Logger log) {
+  SLUICE_CHECK_OK(check(options));
+  SLUICE_CHECK_OK(os::make_directories(options.run_dir));
+  SLUICE_TRY(auto here, os::NetNs::current());
+  SLUICE_TRY(auto pairs, VfPairs::open(options, log));
+  SLUICE_TRY(auto tree, LiveTree::open(options.run_dir + "/sysfs"));
+  auto nic = std::make_unique<SoftNicImpl>(loop, std::move(options), sink, std::move(log),
+                                           std::move(here), std::move(pairs), std::move(tree));
+  SLUICE_CHECK_OK(nic->start());
+  return std::unique_ptr<SoftNic>(std::move(nic));
+}
+
+}  // namespace sluice::softnic

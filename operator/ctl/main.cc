@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// sluicectl: looks into the offload engine of this node. Flags and printing only.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <string>
+
+#include "common/api/offload.pb.h"
+#include "operator/ctl/client.h"
+#include "operator/ctl/render.h"
+
+namespace {
+
+using sluice::api::Request;
+using sluice::api::Response;
+
+struct Flags {
+  std::string socket = "/run/sluice/offload.sock";
+  bool json = false;
+  bool connections = false;
+  std::uint64_t id = 0;
+};
+
+int print(const sluice::Result<Response>& response, const std::function<std::string(const Response&)>& render) {
+  if (!response) {
+    std::fprintf(stderr, "sluicectl: %s\n", response.error().to_string().c_str());
+    return 1;
+  }
+  const auto text = render(*response);
+  return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() ? 0 : 1;
+}
+
+int status(const Flags& flags) {
+  Request request;
+  request.mutable_status();
+  return print(sluice::ctl::call(flags.socket, request), [&](const Response& r) {
+    return flags.json ? sluice::ctl::status_json(r.status()) : sluice::ctl::status_text(r.status());
+  });
+}
+
+int flows(const Flags& flags) {
+  Request request;
+  request.mutable_list_flows()->set_connections_only(flags.connections);
+  return print(sluice::ctl::call(flags.socket, request), [&](const Response& r) {
+    return flags.json ? sluice::ctl::flows_json(r.flows())
+                      : sluice::ctl::flows_text(r.flows(), flags.connections);
+  });
+}
+
+int delete_flow(const Flags& flags) {
+  Request request;
+  request.mutable_delete_flow()->set_connection(flags.id);
+  bool existed = false;
+  const int status = print(sluice::ctl::call(flags.socket, request), [&](const Response& r) {
+    existed = r.delete_flow().existed();
+    return existed ? "connection " + std::to_string(flags.id) + " goes on in the slow path\n"
+                   : std::string();
+  });
+  if (status == 0 && !existed) {
+    std::fprintf(stderr, "sluicectl: no connection has the id %s; see sluicectl flows --connections\n",
+                 std::to_string(flags.id).c_str());
+    return 1;
+  }
+  return status;
+}
+
+int ports(const Flags& flags) {
+  Request request;
+  request.mutable_list_ports();
+  return print(sluice::ctl::call(flags.socket, request), [&](const Response& r) {
+    return flags.json ? sluice::ctl::ports_json(r.ports()) : sluice::ctl::ports_text(r.ports());
+  });
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"Looks into the Sluice offload engine of this node"};
+  Flags flags;
+  app.add_option("--socket", flags.socket, "The engine's socket")
+      ->envname("SLUICE_SOCKET")
+      ->capture_default_str();
+  app.require_subcommand(1);
+
+  auto* status_command = app.add_subcommand("status", "Backend, counts, the slow path's reasons");
+  auto* flows_command = app.add_subcommand("flows", "Rules and connections, with what they carried");
+  auto* ports_command = app.add_subcommand("ports", "Eswitch ports, their pods and counters");
+  for (auto* command : {status_command, flows_command, ports_command}) {
+    command->add_flag("--json", flags.json, "Machine-readable output");
+  }
+  flows_command->add_flag("--connections", flags.connections, "Only connections");
+  auto* delete_command = flows_command->add_subcommand(
+      "delete", "Take one connection's flows out of the NIC; it goes on in the slow path");
+  delete_command->add_option("id", flags.id, "The connection's id")->required();
+  CLI11_PARSE(app, argc, argv);
+
+  if (delete_command->parsed()) return delete_flow(flags);
+  if (flows_command->parsed()) return flows(flags);
+  if (ports_command->parsed()) return ports(flags);
+  return status(flags);
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// ADD and DEL: the steps, their order, and the undoing.
+//
+// Contract: ADD does everything or nothing; its error is the first one. DEL may be called any number
+// of times, also for what was never added. Both take the attachment's lock, so that a DEL waits for
+// the ADD that the runtime gave up on.
+// Threading: one call at a time in a process; any number of processes.
+#pragma once
+
+#include <optional>
+
+#include "common/base/log.h"
+#include "common/base/result.h"
+#include "sriov-cni/attach/engine_client.h"
+#include "sriov-cni/attach/record.h"
+#include "sriov-cni/attach/vf_port.h"
+#include "sriov-cni/config/environment.h"
+#include "sriov-cni/config/net_config.h"
+#include "sriov-cni/config/result.h"
+
+namespace sluice::cni {
+
+class Attacher {
+ public:
+  Attacher(NetConfig config, Logger log);
+
+  Result<AddResult> add(const Invocation& call);
+  Status del(const Invocation& call);
+
+ private:
+  struct Plan;
+  Result<AddResult> add_locked(const Invocation& call, const RecordStore& records);
+  Status undo_leftover(const std::string& id, const RecordStore& records);
+  Status claim_vf(const RecordStore& records, const nic::PciAddress& address);
+  Status carry_out(Plan& plan, const RecordStore& records);
+  Status undo(Record record, const RecordStore& records, const os::NetNs* pod, bool told_engine);
+
+  NetConfig config_;
+  Logger log_;
+  EngineClient engine_;
+};
+
+}  // namespace sluice::cni

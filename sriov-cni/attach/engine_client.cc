@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sriov-cni/attach/engine_client.h"
+
+#include <chrono>
+
+#include "common/api/offload.pb.h"
+#include "common/os/frame_socket.h"
+
+namespace sluice::cni {
+namespace {
+
+constexpr Duration kQuestionDeadline = std::chrono::seconds(5);
+constexpr Duration kChangeDeadline = std::chrono::seconds(20);
+constexpr std::uint32_t kMinMtu = 576, kMaxMtu = 65535;
+
+Code parse_code(std::string_view text) {
+  for (const auto code :
+       {Code::kInvalid, Code::kNotFound, Code::kExists, Code::kPrecondition, Code::kExhausted,
+        Code::kUnavailable, Code::kTimeout, Code::kPermission, Code::kUnsupported}) {
+    if (text == to_string(code)) return code;
+  }
+  return Code::kInternal;
+}
+
+Result<api::Response> call(const std::string& socket, const api::Request& request,
+                           Duration deadline) {
+  auto answer = os::frame_call(socket, request.SerializeAsString(), deadline);
+  if (!answer) {
+    auto error = std::move(answer).error();
+    // Whatever keeps us from reaching it (no socket yet, refused, reset) may be over soon.
+    if (error.code != Code::kTimeout) error.code = Code::kUnavailable;
+    return fail(std::move(error).with("asking the offload engine at " + socket)
+                    .and_retry(Retry::kLater));
+  }
+  api::Response response;
+  if (!response.ParseFromString(*answer)) {
+    return fail(Code::kInternal, "the offload engine at " + socket + " answered no Response");
+  }
+  if (response.has_failure()) {
+    const auto code = parse_code(response.failure().code());
+    return fail(code, "the offload engine refused: " + response.failure().message().substr(0, 2000));
+  }
+  return response;
+}
+
+Status check_path(const char* field, const std::string& path, bool may_be_empty) {
+  if (path.empty() && may_be_empty) return {};
+  if (!path.empty() && path.front() == '/' && path.size() < 1024) return {};
+  return fail(Code::kInternal, std::string("the engine's ") + field + " is '" +
+                                   path.substr(0, 120) + "', not an absolute path");
+}
+
+Result<NodeFacts> to_facts(const api::NodeInfo& info) {
+  NodeFacts out;
+  out.node = info.node();  // checked where it becomes a file name
+  SLUICE_TRY(out.pod_block, Prefix4::parse(info.pod_cidr()));
+  SLUICE_TRY(out.gateway, Ipv4::parse(info.gateway_ip()));
+  if (info.pod_mtu() < kMinMtu || info.pod_mtu() > kMaxMtu) {
+    return fail(Code::kInternal, "the engine's pod_mtu is " + std::to_string(info.pod_mtu()) +
+                                     "; allowed are 576 to 65535");
+  }
+  out.pod_mtu = info.pod_mtu();
+  out.sysfs_root = info.sysfs_root().empty() ? "/sys" : info.sysfs_root();
+  SLUICE_CHECK_OK(check_path("sysfs_root", out.sysfs_root, false));
+  out.vf_control_socket = info.vf_control_socket();
+  SLUICE_CHECK_OK(check_path("vf_control_socket", out.vf_control_socket, true));
+  return out;
+}
+
+}  // namespace
+
+Result<NodeFacts> EngineClient::node_facts() const {
+  api::Request request;
+  request.mutable_node_info();
+  SLUICE_TRY(const auto response, call(socket_, request, kQuestionDeadline));
+  if (!response.has_node_info()) {
+    return fail(Code::kInternal, "the offload engine answered something else than its node");
+  }
+  auto facts = to_facts(response.node_info());
+  if (!facts) return fail(std::move(facts).error().with("reading the engine's NodeInfo"));
+  return facts;
+}
+
+Status EngineClient::attach(const Attachment& attachment) const {
+  api::Request request;
+  auto* out = request.mutable_attach();
+  out->set_id(attachment.id);
+  out->set_pod(attachment.pod);
+  out->set_interface(attachment.interface);
+  out->set_mac(attachment.mac.to_string());
+  out->set_ip(attachment.ip.to_string());
+  out->set_pci_address(attachment.pci);
+  out->set_veth(attachment.veth);
+  SLUICE_TRY(const auto response, call(socket_, request, kChangeDeadline));
+  if (response.has_attach()) return {};
+  return fail(Code::kInternal, "the offload engine answered something else than an attachment");
+}
+
+Status EngineClient::detach(const std::string& id) const {
+  api::Request request;
+  request.mutable_detach()->set_id(id);
+  SLUICE_TRY(const auto response, call(socket_, request, kChangeDeadline));
+  if (response.has_detach()) return {};
+  return fail(Code::kInternal, "the offload engine answered something else than a detachment");
+}
+
+}  // namespace sluice::cni

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the CNI asks the offload engine (common/api/offload.proto over a frame socket).
+//
+// Errors: an engine that isn't there, or doesn't answer in time, is Code::kUnavailable or kTimeout
+// with Retry::kLater. What it answers is checked before it is used.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "common/base/addr.h"
+#include "common/base/clock.h"
+#include "common/base/result.h"
+
+namespace sluice::cni {
+
+struct NodeFacts {
+  std::string node;
+  Prefix4 pod_block;
+  Ipv4 gateway;
+  std::uint32_t pod_mtu = 0;
+  std::string sysfs_root;
+  std::string vf_control_socket;  // empty on real hardware
+};
+
+struct Attachment {
+  std::string id, pod, interface;
+  MacAddr mac;
+  Ipv4 ip;
+  std::string pci;   // a VF's address, or
+  std::string veth;  // the host side's name
+};
+
+class EngineClient {
+ public:
+  explicit EngineClient(std::string socket) : socket_(std::move(socket)) {}
+
+  Result<NodeFacts> node_facts() const;
+  Status attach(const Attachment& attachment) const;  // returns when its rules are in place
+  Status detach(const std::string& id) const;         // unknown to the engine: success
+
+ private:
+  std::string socket_;
+};
+
+}  // namespace sluice::cni

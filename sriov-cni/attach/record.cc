@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sriov-cni/attach/record.h"
+
+#include <cstdio>
+
+#include <nlohmann/json.hpp>
+
+#include "common/base/hash.h"
+#include "common/os/files.h"
+
+namespace sluice::cni {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr int kVersion = 1;
+constexpr std::size_t kMaxRecordBytes = 65536;
+constexpr std::string_view kSuffix = ".json";
+
+std::string to_json(const Record& record) {
+  Json out;
+  out["version"] = kVersion;
+  out["id"] = record.id;
+  out["interface"] = record.interface;
+  out["pod"] = record.pod;
+  out["netns"] = record.netns;
+  out["netnsInode"] = record.netns_inode;
+  out["node"] = record.node;
+  out["mac"] = record.mac.to_string();
+  out["ip"] = record.ip.to_string();
+  out["pci"] = record.pci;
+  out["hostName"] = record.host_name;
+  out["hostMac"] = record.host_mac.to_string();
+  out["hostMtu"] = record.host_mtu;
+  out["sysfsRoot"] = record.sysfs_root;
+  out["vfControlSocket"] = record.vf_control_socket;
+  out["portReturned"] = record.port_returned;
+  return out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+Result<Record> from_json(const std::string& text) {
+  const auto json = Json::parse(text, nullptr, false);
+  if (!json.is_object()) return fail(Code::kInvalid, "not a JSON object");
+  Record out;
+  try {  // of nlohmann::json: a field that is missing or has another type
+    if (json.at("version").get<int>() != kVersion) {
+      return fail(Code::kUnsupported, "version is not 1");
+    }
+    out.id = json.at("id").get<std::string>();
+    out.interface = json.at("interface").get<std::string>();
+    out.pod = json.at("pod").get<std::string>();
+    out.netns = json.at("netns").get<std::string>();
+    out.netns_inode = json.at("netnsInode").get<std::uint64_t>();
+    out.node = json.at("node").get<std::string>();
+    SLUICE_TRY(out.mac, MacAddr::parse(json.at("mac").get<std::string>()));
+    SLUICE_TRY(out.ip, Ipv4::parse(json.at("ip").get<std::string>()));
+    out.pci = json.at("pci").get<std::string>();
+    out.host_name = json.at("hostName").get<std::string>();
+    SLUICE_TRY(out.host_mac, MacAddr::parse(json.at("hostMac").get<std::string>()));
+    out.host_mtu = json.at("hostMtu").get<std::uint32_t>();
+    out.sysfs_root = json.at("sysfsRoot").get<std::string>();
+    out.vf_control_socket = json.at("vfControlSocket").get<std::string>();
+    out.port_returned = json.at("portReturned").get<bool>();
+  } catch (const Json::exception& error) {
+    return fail(Code::kInvalid, error.what());
+  }
+  return out;
+}
+
+Result<Record> read_record(const std::string& path) {
+  SLUICE_TRY(const auto text, os::read_file(path, kMaxRecordBytes));
+  auto record = from_json(text);
+  if (!record) return fail(std::move(record).error().with("reading the record " + path));
+  return record;
+}
+
+}  // namespace
+
+std::string id_hash(const std::string& id) {
+  char out[17];
+  std::snprintf(out, sizeof out, "%016llx", static_cast<unsigned long long>(hash_bytes(id)));
+  return out;
+}
+
+std::string veth_name(const std::string& id) { return "sl" + id_hash(id).substr(0, 11); }
+
+std::string Record::alias() const { return "sluice:" + id_hash(id); }
+
+Result<RecordStore> RecordStore::open(const std::string& state_dir) {
+  RecordStore store(state_dir + "/attachments");
+  SLUICE_CHECK_OK(os::make_directories(store.directory_, 0700));
+  return store;
+}
+
+std::string RecordStore::path_of(const std::string& id) const {
+  return directory_ + "/" + id_hash(id) + std::string(kSuffix);
+}
+
+Result<std::optional<Record>> RecordStore::load(const std::string& id) const {
+  auto record = read_record(path_of(id));
+  if (!record) {
+    if (record.error().code == Code::kNotFound) return std::optional<Record>{};
+    return fail(std::move(record).error());
+  }
+  if (record->id != id) {
+    return fail(Code::kInternal, "the record " + path_of(id) + " is of '" + record->id + "'");
+  }
+  return std::optional<Record>(std::move(*record));
+}
+
+Result<std::vector<Record>> RecordStore::load_all() const {
+  SLUICE_TRY(const auto root, os::Root::open(directory_));
+  SLUICE_TRY(const auto names, root.list("."));
+  std::vector<Record> out;
+  for (const auto& name : names) {
+    if (name.size() != 16 + kSuffix.size() || !name.ends_with(kSuffix)) continue;
+    if (auto record = read_record(directory_ + "/" + name)) out.push_back(std::move(*record));
+  }
+  return out;
+}
+
+Status RecordStore::save(const Record& record) const {
+  return os::write_file_atomic(path_of(record.id), to_json(record), 0600);
+}
+
+Status RecordStore::remove(const std::string& id) const { return os::remove_file(path_of(id)); }
+
+}  // namespace sluice::cni

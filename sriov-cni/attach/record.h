@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is known of an attachment on disk: enough to undo it without the configuration, the engine or
+// the pod's namespace.
+//
+// Contract: written before anything is moved, replaced atomically, removed last.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/addr.h"
+#include "common/base/result.h"
+
+namespace sluice::cni {
+
+struct Record {
+  std::string id;  // "<container id>/<interface>"
+  std::string interface, pod;
+  std::string netns;             // path and inode of the pod's namespace
+  std::uint64_t netns_inode = 0;
+  std::string node;              // whose block the address is of
+  MacAddr mac;
+  Ipv4 ip;
+  std::string pci;        // a VF's address; empty: a veth
+  std::string host_name;  // the VF's name on the host, or the host side's of the veth
+  MacAddr host_mac;       // a VF's own, to be restored
+  std::uint32_t host_mtu = 0;
+  std::string sysfs_root, vf_control_socket;
+  // The VF or veth is back; only the engine and the address are left. The VF may be another pod's.
+  bool port_returned = false;
+
+  // Put on a VF as its alias while it is a pod's: found by it whatever the pod calls it.
+  std::string alias() const;
+};
+
+// 16 hex digits of a stable hash: file names, aliases and the veths' names are made of it.
+std::string id_hash(const std::string& id);
+std::string veth_name(const std::string& id);  // "sl" and 11 of them
+
+class RecordStore {
+ public:
+  static Result<RecordStore> open(const std::string& state_dir);  // made when missing
+
+  Result<std::optional<Record>> load(const std::string& id) const;
+  Result<std::vector<Record>> load_all() const;  // unreadable ones are left out
+  Status save(const Record& record) const;
+  Status remove(const std::string& id) const;  // gone: success
+
+ private:
+  explicit RecordStore(std::string directory) : directory_(std::move(directory)) {}
+  std::string path_of(const std::string& id) const;
+  std::string directory_;
+};
+
+}  // namespace sluice::cni

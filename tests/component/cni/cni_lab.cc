@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/component/cni/cni_lab.h"
+
+#include <doctest/doctest.h>
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "common/nic/vf_control.h"
+
+namespace sluice::testing {
+namespace {
+
+std::optional<netlink::Link> link_of(netlink::Rtnl rtnl, const std::string& name) {
+  auto link = rtnl.link(name);
+  if (!link) {
+    REQUIRE(link.error().code == Code::kNotFound);
+    return std::nullopt;
+  }
+  return std::move(*link);
+}
+
+std::vector<std::string> visible_files(const std::string& directory) {
+  std::vector<std::string> out;
+  if (!std::filesystem::exists(directory)) return out;
+  for (const auto& entry : std::filesystem::directory_iterator(directory)) {
+    const auto name = entry.path().filename().string();
+    if (name.front() != '.') out.push_back(name);
+  }
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+const char* pci_of(unsigned index) { return index == 0 ? kVf0 : kVf1; }
+std::string mac_of(unsigned index) { return "02:00:00:00:01:0" + std::to_string(index); }
+
+}  // namespace
+
+Pod::Pod(std::string id) : container(std::move(id)) {
+  auto made = os::NetNs::create_anonymous();
+  REQUIRE(made);
+  netns = std::move(*made);
+}
+
+std::string Pod::path() const {
+  if (!netns) return "/proc/" + std::to_string(::getpid()) + "/fd/none";
+  return "/proc/" + std::to_string(::getpid()) + "/fd/" + std::to_string(netns->fd());
+}
+
+netlink::Rtnl Pod::rtnl() const { return netlink::Rtnl::open_in(*netns).value(); }
+std::optional<netlink::Link> Pod::link(const std::string& name) const {
+  return link_of(rtnl(), name);
+}
+
+CniLab::CniLab() {
+  char pattern[] = "/tmp/sluice-cni-XXXXXX";
+  REQUIRE(::mkdtemp(pattern) != nullptr);
+  dir = pattern;
+  auto made = os::NetNs::create_anonymous();
+  REQUIRE(made);
+  node = std::move(*made);
+  sysfs = std::make_unique<FakeSysfs>(dir + "/sys");
+  sysfs->add_pf(kPf, std::string(nic::kSimulatedDriver), "p0");
+  for (unsigned i = 0; i < 2; ++i) {
+    sysfs->add_vf(kPf, i, pci_of(i), "softvf");
+    make_vf(i);
+  }
+  engine = std::make_unique<FakeEngine>(dir, sysfs->path());
+  engine->start();
+}
+
+CniLab::~CniLab() {
+  engine.reset();
+  std::filesystem::remove_all(dir);
+}
+
+netlink::Rtnl CniLab::rtnl() const { return netlink::Rtnl::open_in(*node).value(); }
+std::optional<netlink::Link> CniLab::link(const std::string& name) const {
+  return link_of(rtnl(), name);
+}
+
+void CniLab::make_vf(unsigned index) {
+  netlink::VethEnd vf, representor;
+  vf.name = "vf" + std::to_string(index);
+  vf.mac = MacAddr::parse(mac_of(index)).value();
+  representor.name = "rep" + std::to_string(index);
+  REQUIRE(rtnl().add_veth(vf, representor));
+  show_netdev(pci_of(index), vf.name);
+}
+
+void CniLab::show_netdev(const std::string& pci, const std::string& name) {
+  const auto found = link(name);
+  REQUIRE(found);
+  sysfs->add_netdev(pci, name, found->mac.to_string(), found->index.value);
+}
+
+Answer CniLab::call(const std::string& verb, const Pod& pod, nlohmann::json more,
+                    const std::string& netns) const {
+  nlohmann::json config = {{"cniVersion", "1.1.0"},  {"name", "pods"},
+                           {"type", "sluice-cni"},   {"engineSocket", engine->socket()},
+                           {"stateDir", dir + "/state"}};
+  config.update(more);
+  const std::vector<std::string> argv = {
+      "/usr/bin/env", "-i", "CNI_COMMAND=" + verb, "CNI_CONTAINERID=" + pod.container,
+      "CNI_IFNAME=eth0", "CNI_NETNS=" + (netns == "as the pod's" ? pod.path() : netns),
+      "CNI_ARGS=IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=" + pod.container,
+      SLUICE_CNI};
+  Answer answer;
+  const auto ran = node->run_in([&]() -> Status {
+    SLUICE_TRY(const auto exit, os::run_program(argv, config.dump(), std::chrono::seconds(60)));
+    answer.status = exit.status;
+    answer.err = exit.err;
+    if (!exit.out.empty()) answer.out = nlohmann::json::parse(exit.out, nullptr, false);
+    return {};
+  });
+  REQUIRE(ran);
+  INFO(answer.err);
+  REQUIRE_FALSE(answer.out.is_discarded());
+  return answer;
+}
+
+Answer CniLab::add(const Pod& pod, nlohmann::json more) const {
+  return call("ADD", pod, std::move(more));
+}
+
+std::vector<std::string> CniLab::addresses() const {
+  return visible_files(dir + "/state/ipam/node-a");
+}
+std::vector<std::string> CniLab::attachments() const {
+  return visible_files(dir + "/state/attachments");
+}
+
+void CniLab::check_clean() const {
+  CHECK(addresses().empty());
+  CHECK(attachments().empty());
+  CHECK(engine->attachments().empty());
+  for (const auto& found : rtnl().links().value()) {
+    INFO(found.name);
+    CHECK_FALSE(found.name.starts_with("sl"));
+  }
+}
+
+void CniLab::check_vf_home(const std::string& name) const {
+  const auto vf = link(name);
+  REQUIRE(vf);
+  CHECK(vf->mac.to_string() == mac_of(name == "vf0" ? 0 : 1));
+  CHECK(vf->mtu == 1500);
+  CHECK_FALSE(vf->up);
+  CHECK(vf->alias.empty());
+  CHECK(engine->admin_mac(name == "vf0" ? kVf0 : kVf1) == "00:00:00:00:00:00");
+}
+
+}  // namespace sluice::testing

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// A node and its pods as network namespaces, two VFs as veth pairs, and sluice-cni run among them.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "common/netlink/rtnetlink.h"
+#include "common/os/netns.h"
+#include "common/os/process.h"
+#include "tests/component/cni/fake_engine.h"
+#include "tests/component/device_plugin/fake_sysfs.h"
+
+namespace sluice::testing {
+
+inline constexpr const char* kPf = "0000:3b:00.0";
+inline constexpr const char* kVf0 = "0000:3b:00.2";
+inline constexpr const char* kVf1 = "0000:3b:00.3";
+
+struct Pod {
+  explicit Pod(std::string container);
+  std::string container;
+  std::optional<os::NetNs> netns;
+  std::string path() const;  // of the namespace; of nothing once it is killed
+  void kill() { netns.reset(); }
+  netlink::Rtnl rtnl() const;
+  std::optional<netlink::Link> link(const std::string& name) const;
+};
+
+struct Answer {
+  int status = 0;
+  nlohmann::json out;  // null when nothing was printed
+  std::string err;
+};
+
+class CniLab {
+ public:
+  CniLab();
+  ~CniLab();
+
+  Answer call(const std::string& verb, const Pod& pod, nlohmann::json more = nlohmann::json::object(),
+              const std::string& netns = "as the pod's") const;
+  Answer add(const Pod& pod, nlohmann::json more = nlohmann::json::object()) const;
+  Answer add_vf(const Pod& pod, const std::string& pci) const { return add(pod, {{"deviceID", pci}}); }
+  Answer del(const Pod& pod) const { return call("DEL", pod); }
+
+  // Makes VF `index` (vf0, vf1: name, MAC 02:00:00:00:01:0<index>, MTU 1500) and shows it in sysfs.
+  void make_vf(unsigned index);
+  // What sysfs says of the VF's netdev, from the node's links; unset: not there.
+  void show_netdev(const std::string& pci, const std::string& name);
+  void hide_netdev(const std::string& pci, const std::string& name) {
+    sysfs->remove_netdev(pci, name);
+  }
+
+  netlink::Rtnl rtnl() const;
+  std::optional<netlink::Link> link(const std::string& name) const;
+  std::vector<std::string> addresses() const;    // reserved, as the store has them
+  std::vector<std::string> attachments() const;  // the records' files
+  // True when the VF is on the node as it was made, and nothing of an attachment is left.
+  void check_clean() const;
+  void check_vf_home(const std::string& name) const;
+
+  std::string dir;
+  std::optional<os::NetNs> node;
+  std::unique_ptr<FakeSysfs> sysfs;
+  std::unique_ptr<FakeEngine> engine;
+};
+
+}  // namespace sluice::testing

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// The offload engine's and the simulated NIC's sockets, with state and levers instead of a NIC.
+//
+// Threading: its own thread serves; all methods from the test's thread.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+
+#include "common/os/event_loop.h"
+#include "common/os/frame_socket.h"
+
+namespace sluice::testing {
+
+struct Attached {
+  std::string pod, interface, mac, ip, pci, veth;
+};
+
+class FakeEngine {
+ public:
+  FakeEngine(std::string directory, std::string sysfs_root);
+  ~FakeEngine();
+
+  void start();
+  void stop();  // keeps what it knows
+
+  std::string socket() const { return directory_ + "/offload.sock"; }
+  void set_pod_cidr(const std::string& cidr);
+  void refuse_attach(bool on);  // it does attach, and then says that it couldn't
+  std::map<std::string, Attached> attachments() const;
+  std::string admin_mac(const std::string& pci) const;  // "" when never set
+
+ private:
+  std::string answer(const std::string& request);
+  std::string answer_vf(const std::string& request);
+
+  std::string directory_, sysfs_root_;
+  mutable std::mutex mutex_;
+  std::string pod_cidr_ = "10.244.1.0/24";
+  bool refuse_attach_ = false;
+  std::map<std::string, Attached> attachments_;
+  std::map<std::string, std::string> admin_macs_;
+  std::unique_ptr<os::EventLoop> loop_;
+  std::unique_ptr<os::FrameServer> server_, vf_server_;
+  std::thread thread_;
+};
+
+}  // namespace sluice::testing

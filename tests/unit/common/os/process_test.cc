@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/os/process.h"
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <thread>
+
+#include "common/os/files.h"
+#include "tests/unit/common/temp_dir.h"
+
+using namespace sluice;
+using namespace sluice::os;
+
+namespace {
+
+Result<Exit> shell(const std::string& script, std::string_view input = {},
+                   Duration deadline = std::chrono::seconds(30)) {
+  return run_program({"sh", "-c", script}, input, deadline);
+}
+
+}  // namespace
+
+TEST_CASE("Output, errors and status come back") {
+  const auto exit = shell("echo out; echo err >&2; exit 3");
+  REQUIRE(exit);
+  CHECK(exit->out == "out\n");
+  CHECK(exit->err == "err\n");
+  CHECK(exit->status == 3);
+  CHECK(shell("kill -TERM $$")->status == 128 + SIGTERM);
+}
+
+TEST_CASE("Input reaches the program, also by /dev/stdin, and needs not be read") {
+  CHECK(run_program({"cat"}, "some input")->out == "some input");
+  CHECK(run_program({"cat", "/dev/stdin"}, "by name")->out == "by name");
+  CHECK(run_program({"cat"}, "")->out.empty());
+  const std::string large(std::size_t{4} << 20U, 'x');
+  CHECK(run_program({"true"}, large)->status == 0);
+  CHECK(run_program({"wc", "-c"}, large)->out == "4194304\n");
+}
+
+TEST_CASE("Output is bounded, and the program is not blocked by that") {
+  const auto exit = shell("head -c 3000000 /dev/zero; head -c 3000000 /dev/zero >&2; exit 5");
+  REQUIRE(exit);
+  CHECK(exit->out.size() == std::size_t{1} << 20U);
+  CHECK(exit->err.size() == std::size_t{1} << 20U);
+  CHECK(exit->status == 5);
+}
+
+TEST_CASE("At the deadline the program and its children are killed") {
+  const test::TempDir dir;
+  const auto exit = shell("sleep 1000 & echo $! > " + dir / "child" + "; sleep 1000", {},
+                          std::chrono::milliseconds(500));
+  REQUIRE_FALSE(exit);
+  CHECK(exit.error().code == Code::kTimeout);
+  CHECK(exit.error().message.find("sh did not end within 500 ms") != std::string::npos);
+  const auto child = read_file(dir / "child");
+  if (child && !child->empty()) {
+    // Dead, or waiting for init to collect it; never sleeping on.
+    const auto state = read_file("/proc/" + child->substr(0, child->size() - 1) + "/stat");
+    CHECK((!state || state->find(") Z ") != std::string::npos ||
+           state->find(") X ") != std::string::npos || state->find("(sleep)") == std::string::npos));
+  }
+}
+
+TEST_CASE("A daemon that keeps the output open does not keep us") {
+  const test::TempDir dir;
+  const auto exit = shell("sleep 1000 & echo $!");
+  REQUIRE(exit);
+  CHECK(exit->status == 0);
+  const int child = std::stoi(exit->out);
+  REQUIRE(child > 1);
+  ::kill(child, SIGKILL);
+}
+
+TEST_CASE("A program that isn't there is an error that names it") {
+  const auto exit = run_program({"/nonexistent/program"}, "");
+  REQUIRE_FALSE(exit);
+  CHECK(exit.error().code == Code::kNotFound);
+  CHECK(exit.error().message.find("/nonexistent/program") != std::string::npos);
+  CHECK(run_program({}, "").error().code == Code::kInvalid);
+}
+
+TEST_CASE("A program gets none of our descriptors and no blocked signals") {
+  // Without O_CLOEXEC, on purpose.
+  const int leaked = ::open("/dev/null", O_RDONLY);
+  REQUIRE(leaked > 2);
+  std::string listed, blocked;
+  std::thread([&] {
+    sigset_t all;
+    sigfillset(&all);
+    ::pthread_sigmask(SIG_BLOCK, &all, nullptr);
+    listed = shell("test -e /proc/self/fd/" + std::to_string(leaked) + " && echo leaked")->out;
+    blocked = run_program({"grep", "SigBlk", "/proc/self/status"}, "")->out;
+  }).join();
+  ::close(leaked);
+  CHECK(listed.empty());
+  CHECK(blocked == "SigBlk:\t0000000000000000\n");
+}
+
+TEST_CASE("run_checked turns a status into an error with the program's own words") {
+  CHECK(run_checked({"true"}));
+  const auto failed = run_checked({"sh", "-c", "echo no such table >&2; exit 2"});
+  REQUIRE_FALSE(failed);
+  CHECK(failed.error().domain == Domain::kTool);
+  CHECK(failed.error().native == 2);
+  CHECK(failed.error().message == "sh: no such table");
+  CHECK(run_checked({"false"}).error().message == "false: exit status 1");
+}

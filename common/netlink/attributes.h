@@ -24,8 +24,7 @@ using Bytes = std::span<const std::uint8_t>;
 
 // The first bytes as a kernel struct; nothing when there are too few.
 template <class T>
-  requires std::is_trivially_copyable_v<T>
-std::optional<T> read_struct(Bytes bytes) {
+requires std::is_trivially_copyable_v<T> std::optional<T> read_struct(Bytes bytes) {
   if (bytes.size() < sizeof(T)) return std::nullopt;
   T value;
   std::memcpy(&value, bytes.data(), sizeof value);
@@ -42,9 +41,9 @@ struct Attribute {
   std::optional<T> number() const {
     return read_struct<T>(data);
   }
-  std::string text() const;                // up to the first zero byte or the end
-  std::optional<MacAddr> mac() const;      // exactly 6 bytes
-  std::optional<Ipv4> ipv4() const;        // exactly 4 bytes, in the order of the wire
+  std::string text() const;            // up to the first zero byte or the end
+  std::optional<MacAddr> mac() const;  // exactly 6 bytes
+  std::optional<Ipv4> ipv4() const;    // exactly 4 bytes, in the order of the wire
 };
 
 class AttributeReader {
@@ -66,10 +65,8 @@ class MessageWriter {
   MessageWriter(std::uint16_t type, std::uint16_t flags);
 
   template <class T>
-    requires std::is_trivially_copyable_v<T>
-  void put_struct(const T& value) {
-    append(&value, sizeof value);
-  }
+  requires std::is_trivially_copyable_v<T>
+  void put_struct(const T& value) { append(&value, sizeof value); }
   void put(std::uint16_t type, const void* data, std::size_t size);
   template <std::integral T>
   void put_number(std::uint16_t type, T value) {

@@ -15,15 +15,19 @@ namespace {
 constexpr std::size_t align(std::size_t size) { return (size + 3U) & ~std::size_t{3}; }
 
 tl::unexpected<Error> malformed(const char* what) {
-  return fail(Error{Code::kInvalid, Domain::kProtocol, 0,
-                    std::string("netlink message about ") + what + " is malformed", {},
+  return fail(Error{Code::kInvalid,
+                    Domain::kProtocol,
+                    0,
+                    std::string("netlink message about ") + what + " is malformed",
+                    {},
                     Retry::kLater});
 }
 
 // Behind the fixed struct, which the caller has found to be there.
 template <class T>
 AttributeReader attributes_of(const Message& message) {
-  return AttributeReader(message.payload.subspan(std::min(align(sizeof(T)), message.payload.size())));
+  return AttributeReader(
+      message.payload.subspan(std::min(align(sizeof(T)), message.payload.size())));
 }
 
 template <class T, class U>
@@ -41,18 +45,41 @@ std::string kind_of(Bytes link_info) {
 
 void take_link_attribute(const Attribute& attribute, Link& link) {
   switch (attribute.type) {
-    case IFLA_IFNAME: link.name = attribute.text(); break;
-    case IFLA_IFALIAS: link.alias = attribute.text(); break;
-    case IFLA_LINKINFO: link.kind = kind_of(attribute.data); break;
-    case IFLA_ADDRESS: assign(link.mac, attribute.mac()); break;
-    case IFLA_MTU: assign(link.mtu, attribute.number<std::uint32_t>()); break;
-    case IFLA_CARRIER: link.carrier = attribute.number<std::uint8_t>().value_or(0) != 0; break;
-    case IFLA_OPERSTATE: assign(link.oper_state, attribute.number<std::uint8_t>()); break;
-    case IFLA_LINK: assign(link.peer.value, attribute.number<std::uint32_t>()); break;
-    case IFLA_LINK_NETNSID: link.peer_netns = attribute.number<std::int32_t>(); break;
-    case IFLA_MASTER: assign(link.master.value, attribute.number<std::uint32_t>()); break;
-    case IFLA_PROMISCUITY: assign(link.promiscuity, attribute.number<std::uint32_t>()); break;
-    default: break;
+    case IFLA_IFNAME:
+      link.name = attribute.text();
+      break;
+    case IFLA_IFALIAS:
+      link.alias = attribute.text();
+      break;
+    case IFLA_LINKINFO:
+      link.kind = kind_of(attribute.data);
+      break;
+    case IFLA_ADDRESS:
+      assign(link.mac, attribute.mac());
+      break;
+    case IFLA_MTU:
+      assign(link.mtu, attribute.number<std::uint32_t>());
+      break;
+    case IFLA_CARRIER:
+      link.carrier = attribute.number<std::uint8_t>().value_or(0) != 0;
+      break;
+    case IFLA_OPERSTATE:
+      assign(link.oper_state, attribute.number<std::uint8_t>());
+      break;
+    case IFLA_LINK:
+      assign(link.peer.value, attribute.number<std::uint32_t>());
+      break;
+    case IFLA_LINK_NETNSID:
+      link.peer_netns = attribute.number<std::int32_t>();
+      break;
+    case IFLA_MASTER:
+      assign(link.master.value, attribute.number<std::uint32_t>());
+      break;
+    case IFLA_PROMISCUITY:
+      assign(link.promiscuity, attribute.number<std::uint32_t>());
+      break;
+    default:
+      break;
   }
 }
 
@@ -117,17 +144,32 @@ Result<std::optional<Route>> decode_route(const Message& message) {
   auto reader = attributes_of<rtmsg>(message);
   for (Attribute attribute; reader.next(attribute);) {
     switch (attribute.type) {
-      case RTA_DST: assign(route.destination.address, attribute.ipv4()); break;
-      case RTA_GATEWAY: route.gateway = attribute.ipv4(); break;
-      case RTA_OIF: assign(route.link.value, attribute.number<std::uint32_t>()); break;
-      case RTA_PREFSRC: route.preferred_source = attribute.ipv4(); break;
-      case RTA_TABLE: assign(route.table, attribute.number<std::uint32_t>()); break;
-      case RTA_METRICS: route.mtu = mtu_metric(attribute.data); break;
+      case RTA_DST:
+        assign(route.destination.address, attribute.ipv4());
+        break;
+      case RTA_GATEWAY:
+        route.gateway = attribute.ipv4();
+        break;
+      case RTA_OIF:
+        assign(route.link.value, attribute.number<std::uint32_t>());
+        break;
+      case RTA_PREFSRC:
+        route.preferred_source = attribute.ipv4();
+        break;
+      case RTA_TABLE:
+        assign(route.table, attribute.number<std::uint32_t>());
+        break;
+      case RTA_METRICS:
+        route.mtu = mtu_metric(attribute.data);
+        break;
       // Several next hops, or one that is no IPv4 address: a Route can't say that, and half of it
       // would read as an on-link route.
       case RTA_MULTIPATH:
-      case RTA_VIA: expressible = false; break;
-      default: break;
+      case RTA_VIA:
+        expressible = false;
+        break;
+      default:
+        break;
     }
   }
   if (reader.malformed()) return malformed("a route");
@@ -146,11 +188,20 @@ Result<std::optional<RouteLookup>> decode_lookup(const Message& message) {
   auto reader = attributes_of<rtmsg>(message);
   for (Attribute attribute; reader.next(attribute);) {
     switch (attribute.type) {
-      case RTA_GATEWAY: lookup.gateway = attribute.ipv4(); break;
-      case RTA_OIF: assign(lookup.link.value, attribute.number<std::uint32_t>()); break;
-      case RTA_PREFSRC: assign(lookup.source, attribute.ipv4()); break;
-      case RTA_VIA: via = true; break;
-      default: break;
+      case RTA_GATEWAY:
+        lookup.gateway = attribute.ipv4();
+        break;
+      case RTA_OIF:
+        assign(lookup.link.value, attribute.number<std::uint32_t>());
+        break;
+      case RTA_PREFSRC:
+        assign(lookup.source, attribute.ipv4());
+        break;
+      case RTA_VIA:
+        via = true;
+        break;
+      default:
+        break;
     }
   }
   if (reader.malformed()) return malformed("a route lookup");

@@ -136,8 +136,7 @@ Status Rtnl::add_veth(const VethEnd& one, const VethEnd& other) {
   SLUICE_CHECK_OK(impl_->change(message, "make veth " + one.name + " and " + other.name));
   if (!other.up) return {};
   if (!other.netns_fd) return put_up(*this, other.name);
-  SLUICE_TRY(const auto netns,
-             os::NetNs::open("/proc/self/fd/" + std::to_string(*other.netns_fd)));
+  SLUICE_TRY(const auto netns, os::NetNs::open("/proc/self/fd/" + std::to_string(*other.netns_fd)));
   SLUICE_TRY(auto there, open_in(netns));
   return put_up(there, other.name);
 }
@@ -191,8 +190,8 @@ Status Rtnl::set_vf_mac(IfIndex pf, std::uint32_t vf, const MacAddr& mac) {
   message.put(IFLA_VF_MAC, &value, sizeof value);
   message.end(info);
   message.end(list);
-  return impl_->change(message, "set MAC " + mac.to_string() + " of VF " + std::to_string(vf) +
-                                    on_link(pf));
+  return impl_->change(message,
+                       "set MAC " + mac.to_string() + " of VF " + std::to_string(vf) + on_link(pf));
 }
 
 }  // namespace sluice::netlink

@@ -63,10 +63,17 @@ Result<Ack> decode_ack(const Message& message) {
   AttributeReader reader(message.payload.subspan(offset));
   for (Attribute attribute; reader.next(attribute);) {
     switch (attribute.type) {
-      case NLMSGERR_ATTR_MSG: ack.text = attribute.text(); break;
-      case NLMSGERR_ATTR_OFFS: ack.offset = attribute.number<std::uint32_t>(); break;
-      case NLMSGERR_ATTR_MISS_TYPE: ack.missing = attribute.number<std::uint32_t>(); break;
-      default: break;
+      case NLMSGERR_ATTR_MSG:
+        ack.text = attribute.text();
+        break;
+      case NLMSGERR_ATTR_OFFS:
+        ack.offset = attribute.number<std::uint32_t>();
+        break;
+      case NLMSGERR_ATTR_MISS_TYPE:
+        ack.missing = attribute.number<std::uint32_t>();
+        break;
+      default:
+        break;
     }
   }
   return ack;

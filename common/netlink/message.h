@@ -36,10 +36,10 @@ class MessageReader {
 
 // NLMSG_ERROR (also the positive acknowledgement) or NLMSG_DONE.
 struct Ack {
-  int number = 0;                       // a positive errno; 0: done
-  std::string text;                     // NLMSGERR_ATTR_MSG
-  std::optional<std::uint32_t> offset;  // NLMSGERR_ATTR_OFFS: of the attribute in the request
-  std::optional<std::uint32_t> missing; // NLMSGERR_ATTR_MISS_TYPE
+  int number = 0;                        // a positive errno; 0: done
+  std::string text;                      // NLMSGERR_ATTR_MSG
+  std::optional<std::uint32_t> offset;   // NLMSGERR_ATTR_OFFS: of the attribute in the request
+  std::optional<std::uint32_t> missing;  // NLMSGERR_ATTR_MISS_TYPE
 };
 
 Result<Ack> decode_ack(const Message& message);

@@ -66,8 +66,8 @@ Status Rtnl::replace_neighbour(const Neighbour& neighbour) {
   message.put_struct(header);
   message.put_ipv4(NDA_DST, neighbour.ip);
   if (!neighbour.mac.is_zero()) message.put_mac(NDA_LLADDR, neighbour.mac);
-  return impl_->change(message, "replace neighbour " + neighbour.ip.to_string() +
-                                    on_link(neighbour.link));
+  return impl_->change(message,
+                       "replace neighbour " + neighbour.ip.to_string() + on_link(neighbour.link));
 }
 
 Status Rtnl::probe_neighbour(IfIndex link, Ipv4 ip) {

@@ -29,16 +29,16 @@ struct IfIndex {
 struct Link {
   IfIndex index;
   std::string name;
-  std::string kind;       // IFLA_INFO_KIND: "veth", "bridge", "" for hardware
+  std::string kind;  // IFLA_INFO_KIND: "veth", "bridge", "" for hardware
   MacAddr mac;
   std::uint32_t mtu = 0;
-  bool up = false;        // IFF_UP
-  bool carrier = false;   // IFLA_CARRIER
+  bool up = false;              // IFF_UP
+  bool carrier = false;         // IFLA_CARRIER
   std::uint8_t oper_state = 0;  // IF_OPER_*
-  IfIndex peer;           // IFLA_LINK: a veth's peer, in `peer_netns` when that is set
+  IfIndex peer;                 // IFLA_LINK: a veth's peer, in `peer_netns` when that is set
   std::optional<std::int32_t> peer_netns;  // IFLA_LINK_NETNSID
   IfIndex master;
-  std::string alias;      // IFLA_IFALIAS
+  std::string alias;  // IFLA_IFALIAS
   std::uint32_t promiscuity = 0;
 };
 
@@ -48,9 +48,9 @@ struct LinkChange {
   std::optional<MacAddr> mac;
   std::optional<std::uint32_t> mtu;
   std::optional<bool> up;
-  std::optional<bool> arp;          // false: IFF_NOARP
-  std::optional<IfIndex> master;    // {0}: none
-  std::optional<int> netns_fd;      // moves it
+  std::optional<bool> arp;        // false: IFF_NOARP
+  std::optional<IfIndex> master;  // {0}: none
+  std::optional<int> netns_fd;    // moves it
   std::optional<std::string> alias;
 };
 
@@ -79,8 +79,8 @@ struct Route {
   std::optional<Ipv4> gateway;
   IfIndex link;
   std::optional<Ipv4> preferred_source;
-  bool onlink = false;        // RTNH_F_ONLINK
-  bool link_scope = false;    // scope link; a route without gateway always gets it
+  bool onlink = false;      // RTNH_F_ONLINK
+  bool link_scope = false;  // scope link; a route without gateway always gets it
   std::optional<std::uint32_t> mtu;
   std::uint32_t table = 254;  // main
 };
@@ -90,14 +90,14 @@ struct RouteLookup {
   IfIndex link;
   std::optional<Ipv4> gateway;  // unset: on-link
   Ipv4 source;
-  bool local = false;           // RTN_LOCAL
+  bool local = false;  // RTN_LOCAL
 };
 
 // NUD_* of linux/neighbour.h
 struct Neighbour {
   IfIndex link;
   Ipv4 ip;
-  MacAddr mac;       // zero while incomplete
+  MacAddr mac;  // zero while incomplete
   std::uint16_t state = 0;
   bool usable() const;  // REACHABLE, STALE, DELAY, PROBE, PERMANENT, NOARP with an address
 };
@@ -111,15 +111,16 @@ class Rtnl {
   ~Rtnl();
 
   Result<std::vector<Link>> links();
-  Result<Link> link(std::string_view name);   // Code::kNotFound when there is none
+  Result<Link> link(std::string_view name);  // Code::kNotFound when there is none
   Result<Link> link(IfIndex index);
   Status change_link(IfIndex index, const LinkChange& change);  // one RTM_SETLINK
-  // One RTM_NEWLINK, and one request more to put `other` up (the kernel can't do that in the first).
+  // One RTM_NEWLINK, and one request more to put `other` up (the kernel can't do that in the
+  // first).
   Status add_veth(const VethEnd& one, const VethEnd& other);
   Status add_bridge(std::string_view name, std::optional<MacAddr> mac);
-  Status delete_link(IfIndex index);          // gone already: success
+  Status delete_link(IfIndex index);  // gone already: success
   Status set_bridge_port(IfIndex port, const BridgePort& flags);
-  Status add_fdb(IfIndex port, const MacAddr& mac);     // static, master; moves it from another port
+  Status add_fdb(IfIndex port, const MacAddr& mac);  // static, master; moves it from another port
   Status delete_fdb(IfIndex port, const MacAddr& mac);  // gone: success
   // The administrative MAC of a PF's VF (IFLA_VF_MAC).
   Status set_vf_mac(IfIndex pf, std::uint32_t vf, const MacAddr& mac);
@@ -128,13 +129,14 @@ class Rtnl {
   Status add_address(const Address& address);            // exists: success
   Status delete_address(const Address& address);         // gone: success
   Status replace_route(const Route& route);
-  Status delete_route(const Route& route);               // gone: success
+  Status delete_route(const Route& route);  // gone: success
   // IPv4, unicast, with one next hop; others (multipath, via an IPv6 address) are left out.
   Result<std::vector<Route>> routes(std::uint32_t table = 254);
   Result<RouteLookup> lookup_route(Ipv4 destination);
 
   Result<std::vector<Neighbour>> neighbours(IfIndex link);  // IPv4
-  Status replace_neighbour(const Neighbour& neighbour);     // NUD_PERMANENT unless its state says otherwise
+  Status replace_neighbour(
+      const Neighbour& neighbour);  // NUD_PERMANENT unless its state says otherwise
   // Asks the kernel to resolve it (NTF_USE); the outcome comes as an event.
   Status probe_neighbour(IfIndex link, Ipv4 ip);
 
@@ -146,10 +148,19 @@ class Rtnl {
 
 // Changes as they happen. fd() is readable when there is something; overrun() says that events were
 // lost and that everything must be read again.
-struct LinkEvent { Link link; bool deleted = false; };
-struct NeighbourEvent { Neighbour neighbour; bool deleted = false; };
-struct RouteEvent {};     // something in the FIB changed
-struct AddressEvent { Address address; bool deleted = false; };
+struct LinkEvent {
+  Link link;
+  bool deleted = false;
+};
+struct NeighbourEvent {
+  Neighbour neighbour;
+  bool deleted = false;
+};
+struct RouteEvent {};  // something in the FIB changed
+struct AddressEvent {
+  Address address;
+  bool deleted = false;
+};
 
 struct MonitorHandlers {
   std::function<void(const LinkEvent&)> link;

@@ -128,10 +128,13 @@ Result<std::vector<Reply>> Transport::dump(MessageWriter& message, std::string_v
     SLUICE_TRY(const bool inconsistent, collect(message, what, replies));
     if (!inconsistent) return replies;
   }
-  return fail(Error{Code::kUnavailable, Domain::kKernel, EINTR,
+  return fail(Error{Code::kUnavailable,
+                    Domain::kKernel,
+                    EINTR,
                     std::string(what) + ": it changed during each of " + std::to_string(kTries) +
                         " tries to read it",
-                    {}, Retry::kLater});
+                    {},
+                    Retry::kLater});
 }
 
 }  // namespace sluice::netlink

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One netlink socket for requests: send, match the answers by sequence number, read the ACK.
 //
-// Contract: a request ends with the kernel's ACK, an Error that carries its extack, or kTimeout; late
-// answers to an earlier request are dropped. A dump that the kernel marks as inconsistent
+// Contract: a request ends with the kernel's ACK, an Error that carries its extack, or kTimeout;
+// late answers to an earlier request are dropped. A dump that the kernel marks as inconsistent
 // (NLM_F_DUMP_INTR) is asked again.
 // Threading: one thread at a time.
 #pragma once

@@ -46,9 +46,9 @@ struct Pf {
   std::string driver;
   std::optional<Netdev> netdev;
   std::uint16_t total_vfs = 0;
-  std::string switch_id;         // "" when not in switchdev mode
+  std::string switch_id;  // "" when not in switchdev mode
   std::optional<int> numa_node;
-  std::vector<Vf> vfs;           // by index
+  std::vector<Vf> vfs;  // by index
 };
 
 struct Representor {

@@ -41,12 +41,14 @@ class SimulatedVfControl final : public VfControl {
     request.set_pci_address(vf.address.to_string());
     request.set_mac(mac.to_string());
     constexpr Duration kDeadline = std::chrono::seconds(10);
-    SLUICE_TRY(const auto answer,
-               os::frame_call(socket_, request.SerializeAsString(), kDeadline));
+    SLUICE_TRY(const auto answer, os::frame_call(socket_, request.SerializeAsString(), kDeadline));
     api::VfResponse response;
     if (!response.ParseFromString(answer)) {
-      return fail(Error{Code::kInternal, Domain::kProtocol, 0,
-                        "the simulated NIC's answer on " + socket_ + " can't be read", {},
+      return fail(Error{Code::kInternal,
+                        Domain::kProtocol,
+                        0,
+                        "the simulated NIC's answer on " + socket_ + " can't be read",
+                        {},
                         Retry::kNever});
     }
     if (response.code().empty()) return {};
@@ -74,8 +76,8 @@ Result<std::unique_ptr<VfControl>> make_vf_control(const Pf& pf, const std::stri
                                          pf.driver + "'");
   }
   SLUICE_TRY(auto rtnl, netlink::Rtnl::open());
-  return std::unique_ptr<VfControl>(std::make_unique<KernelVfControl>(
-      std::move(rtnl), netlink::IfIndex{pf.netdev->if_index}));
+  return std::unique_ptr<VfControl>(
+      std::make_unique<KernelVfControl>(std::move(rtnl), netlink::IfIndex{pf.netdev->if_index}));
 }
 
 }  // namespace sluice::nic

@@ -229,7 +229,8 @@ void EpollLoop::run_timers() {
   const TimePoint now = clock_.now();
   // Collected first: a timer that sets itself up again at once can't starve the descriptors.
   std::vector<TimerId> ripe;
-  for (auto it = due_.begin(); it != due_.end() && it->first <= now; ++it) ripe.push_back(it->second);
+  for (auto it = due_.begin(); it != due_.end() && it->first <= now; ++it)
+    ripe.push_back(it->second);
   for (const TimerId id : ripe) {
     const auto found = timers_.find(id);  // an earlier callback may have cancelled it
     if (found == timers_.end()) continue;
@@ -260,8 +261,8 @@ void EpollLoop::run_posted() {
 void EpollLoop::run() {
   while (!stop_) {
     std::array<epoll_event, 64> events;
-    const int count =
-        ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), wait_milliseconds());
+    const int count = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()),
+                                   wait_milliseconds());
     for (int i = 0; i < count && !stop_; ++i) deliver(events[static_cast<std::size_t>(i)]);
     if (!stop_) run_timers();
     if (!stop_) run_posted();
@@ -282,8 +283,7 @@ Result<std::unique_ptr<EventLoop>> EventLoop::create() {
   if (::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, wake.get(), &event) != 0) {
     return fail_errno(errno, "watch an event descriptor");
   }
-  return std::unique_ptr<EventLoop>(
-      std::make_unique<EpollLoop>(std::move(epoll), std::move(wake)));
+  return std::unique_ptr<EventLoop>(std::make_unique<EpollLoop>(std::move(epoll), std::move(wake)));
 }
 
 }  // namespace sluice::os

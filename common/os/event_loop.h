@@ -23,7 +23,8 @@ class EventLoop {
   static Result<std::unique_ptr<EventLoop>> create();
   virtual ~EventLoop() = default;
 
-  // Readable (EPOLLIN, EPOLLHUP, EPOLLERR), level-triggered. The descriptor is not owned; remove it before closing.
+  // Readable (EPOLLIN, EPOLLHUP, EPOLLERR), level-triggered. The descriptor is not owned; remove it
+  // before closing.
   virtual Status watch(int fd, Callback readable) = 0;
   virtual Status watch_writable(int fd, Callback writable) = 0;  // beside watch()
   virtual void unwatch_writable(int fd) = 0;
@@ -32,7 +33,8 @@ class EventLoop {
   virtual TimerId every(Duration period, Callback callback) = 0;  // first after one period
   virtual void cancel(TimerId id) = 0;                            // unknown: nothing
   virtual void post(Callback callback) = 0;
-  // SIGINT and so on by signalfd; blocks them for the calling thread (call before starting threads).
+  // SIGINT and so on by signalfd; blocks them for the calling thread (call before starting
+  // threads).
   virtual Status on_signals(const std::vector<int>& signals, std::function<void(int)> callback) = 0;
   virtual void run() = 0;  // until stop()
   virtual void stop() = 0;

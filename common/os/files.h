@@ -2,7 +2,8 @@
 // Files below a root that can be moved (tests, containers), atomic replacement, and locks.
 //
 // Root never leaves its directory: paths are relative, ".." beyond the root is an error (openat2
-// with RESOLVE_IN_ROOT where the kernel has it). Symbolic links inside the root are followed, as in sysfs.
+// with RESOLVE_IN_ROOT where the kernel has it). Symbolic links inside the root are followed, as in
+// sysfs.
 #pragma once
 
 #include <cstddef>
@@ -37,17 +38,20 @@ class Root {
 };
 
 Result<std::string> read_file(const std::string& path, std::size_t limit = kMaxFileBytes);
-// Writes a temporary file beside it, fsyncs, renames, fsyncs the directory. Readers see the old or the new.
+// Writes a temporary file beside it, fsyncs, renames, fsyncs the directory. Readers see the old or
+// the new.
 Status write_file_atomic(const std::string& path, std::string_view content, unsigned mode = 0644);
 Status make_directories(const std::string& path, unsigned mode = 0755);
-Status remove_file(const std::string& path);              // gone already: success
-Status remove_tree(const std::string& path);              // never crosses a mount point; gone: success
+Status remove_file(const std::string& path);  // gone already: success
+Status remove_tree(const std::string& path);  // never crosses a mount point; gone: success
 
-// An exclusive flock(2) on a file, held until destruction; the kernel drops it when the process dies.
+// An exclusive flock(2) on a file, held until destruction; the kernel drops it when the process
+// dies.
 class FileLock {
  public:
-  static Result<FileLock> acquire(const std::string& path);      // waits
-  static Result<FileLock> try_acquire(const std::string& path);  // held elsewhere: Code::kPrecondition
+  static Result<FileLock> acquire(const std::string& path);  // waits
+  static Result<FileLock> try_acquire(
+      const std::string& path);  // held elsewhere: Code::kPrecondition
  private:
   explicit FileLock(UniqueFd fd) : fd_(std::move(fd)) {}
   UniqueFd fd_;

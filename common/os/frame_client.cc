@@ -95,8 +95,11 @@ Status Call::receive(char* into, std::size_t size) {
       into += got;
       size -= static_cast<std::size_t>(got);
     } else if (got == 0) {
-      return fail(Error{Code::kUnavailable, Domain::kProtocol, 0,
-                        path_ + " closed the connection before its answer was whole", {},
+      return fail(Error{Code::kUnavailable,
+                        Domain::kProtocol,
+                        0,
+                        path_ + " closed the connection before its answer was whole",
+                        {},
                         Retry::kLater});
     } else if (errno == EAGAIN) {
       SLUICE_CHECK_OK(wait(POLLIN));
@@ -131,10 +134,13 @@ Result<std::string> frame_call(const std::string& path, std::string_view request
   std::size_t size = 0;
   for (const char c : header) size = size << 8U | static_cast<unsigned char>(c);
   if (size > kMaxFrameBytes) {
-    return fail(Error{Code::kInvalid, Domain::kProtocol, 0,
+    return fail(Error{Code::kInvalid,
+                      Domain::kProtocol,
+                      0,
                       path + " announces an answer of " + std::to_string(size) +
                           " bytes; allowed are " + std::to_string(kMaxFrameBytes),
-                      {}, Retry::kNever});
+                      {},
+                      Retry::kNever});
   }
   // Grown as it arrives: the announced length alone must not cost memory.
   constexpr std::size_t kStep = std::size_t{1} << 20U;

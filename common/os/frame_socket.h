@@ -15,18 +15,18 @@
 
 namespace sluice::os {
 
-inline constexpr std::size_t kMaxFrameBytes = std::size_t{64} << 20U;  // responses
-inline constexpr std::size_t kMaxRequestBytes = std::size_t{1} << 20U; // requests
+inline constexpr std::size_t kMaxFrameBytes = std::size_t{64} << 20U;   // responses
+inline constexpr std::size_t kMaxRequestBytes = std::size_t{1} << 20U;  // requests
 
 struct FrameLimits {
   Duration stall = std::chrono::seconds(10);
   std::size_t connections = 64;
 };
 
-// Serves on the loop's thread. A peer that sends an oversized length, whose next request isn't whole
-// 10 s after its last answer, or that takes nothing of an answer for 10 s, is cut off;
-// at most 64 connections, the next is refused. A stale socket file of a dead server is replaced, a live one is
-// Code::kExists.
+// Serves on the loop's thread. A peer that sends an oversized length, whose next request isn't
+// whole 10 s after its last answer, or that takes nothing of an answer for 10 s, is cut off; at
+// most 64 connections, the next is refused. A stale socket file of a dead server is replaced, a
+// live one is Code::kExists.
 class FrameServer {
  public:
   // The handler answers by calling `reply` once, now or later, on the loop's thread. A reply whose
@@ -41,6 +41,7 @@ class FrameServer {
 
 // One request and its answer on a new connection; blocks until the deadline.
 // Nobody there: Code::kUnavailable. Too late: Code::kTimeout.
-Result<std::string> frame_call(const std::string& path, std::string_view request, Duration deadline);
+Result<std::string> frame_call(const std::string& path, std::string_view request,
+                               Duration deadline);
 
 }  // namespace sluice::os

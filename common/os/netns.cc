@@ -114,7 +114,8 @@ Status NetNs::remove_named(const std::string& path) {
 
 Status NetNs::run_in(const std::function<Status()>& work) const {
   return on_own_thread([&]() -> Status {
-    if (::setns(fd_.get(), CLONE_NEWNET) != 0) return fail_errno(errno, "enter a network namespace");
+    if (::setns(fd_.get(), CLONE_NEWNET) != 0)
+      return fail_errno(errno, "enter a network namespace");
     return work();
   });
 }

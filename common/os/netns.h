@@ -17,18 +17,19 @@ namespace sluice::os {
 
 class NetNs {
  public:
-  static Result<NetNs> current();                     // of the calling thread
-  static Result<NetNs> open(const std::string& path); // "/run/netns/x", "/proc/7/ns/net"
+  static Result<NetNs> current();                      // of the calling thread
+  static Result<NetNs> open(const std::string& path);  // "/run/netns/x", "/proc/7/ns/net"
   // A new one, kept by a bind mount at `path` (its directory is made when missing) so that it
   // outlives the process. Exists already: opens that one.
   static Result<NetNs> create_named(const std::string& path);
-  static Result<NetNs> create_anonymous();            // lives as long as the descriptor and its sockets
+  static Result<NetNs> create_anonymous();  // lives as long as the descriptor and its sockets
   static Status remove_named(const std::string& path);  // gone already: success
 
   int fd() const { return fd_.get(); }
-  ino_t inode() const { return inode_; }              // its identity
+  ino_t inode() const { return inode_; }  // its identity
 
-  // Runs `work` with this namespace as the thread's own. An Error if the namespace can't be entered.
+  // Runs `work` with this namespace as the thread's own. An Error if the namespace can't be
+  // entered.
   Status run_in(const std::function<Status()>& work) const;
 
  private:

@@ -100,15 +100,15 @@ Result<pid_t> spawn(const std::vector<std::string>& argv, int in, int out, int e
   ::posix_spawnattr_setpgroup(&setup.attributes, 0);
   ::posix_spawnattr_setsigmask(&setup.attributes, &none);
   ::posix_spawnattr_setsigdefault(&setup.attributes, &all);
-  ::posix_spawnattr_setflags(&setup.attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
-                                                    POSIX_SPAWN_SETSIGDEF);
+  ::posix_spawnattr_setflags(
+      &setup.attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
   std::vector<char*> words;
   words.reserve(argv.size() + 1);
   for (const auto& word : argv) words.push_back(const_cast<char*>(word.c_str()));
   words.push_back(nullptr);
   pid_t pid = 0;
-  const int error = ::posix_spawnp(&pid, words[0], &setup.actions, &setup.attributes, words.data(),
-                                   environ);
+  const int error =
+      ::posix_spawnp(&pid, words[0], &setup.actions, &setup.attributes, words.data(), environ);
   if (error != 0) return fail_errno(error, "start " + argv[0]);
   return pid;
 }
@@ -163,12 +163,15 @@ Status wait_for_end(const std::string& name, int pidfd, UniqueFd& out, UniqueFd&
     const Duration left = end - clock.now();
     if (left <= Duration::zero()) {
       const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(deadline).count();
-      return fail(Error{Code::kTimeout, Domain::kTool, 0,
+      return fail(Error{Code::kTimeout,
+                        Domain::kTool,
+                        0,
                         name + " did not end within " + std::to_string(ms) + " ms and was killed",
-                        {}, Retry::kLater});
+                        {},
+                        Retry::kLater});
     }
-    std::array<pollfd, 3> entries{{{pidfd, POLLIN, 0}, {out.get(), POLLIN, 0},
-                                   {err.get(), POLLIN, 0}}};
+    std::array<pollfd, 3> entries{
+        {{pidfd, POLLIN, 0}, {out.get(), POLLIN, 0}, {err.get(), POLLIN, 0}}};
     const auto wait = std::chrono::ceil<std::chrono::milliseconds>(left).count();
     const int ready = ::poll(entries.data(), entries.size(), static_cast<int>(wait));
     if (ready < 0 && errno != EINTR) return fail_errno(errno, "wait for " + name);
@@ -210,8 +213,8 @@ Status run_checked(const std::vector<std::string>& argv, std::string_view input,
   std::string reason = exit.err.substr(0, kMaxMessage);
   while (!reason.empty() && (reason.back() == '\n' || reason.back() == ' ')) reason.pop_back();
   if (reason.empty()) reason = "exit status " + std::to_string(exit.status);
-  return fail(Error{Code::kInternal, Domain::kTool, exit.status, argv[0] + ": " + reason, {},
-                    Retry::kNever});
+  return fail(Error{
+      Code::kInternal, Domain::kTool, exit.status, argv[0] + ": " + reason, {}, Retry::kNever});
 }
 
 }  // namespace sluice::os

@@ -12,11 +12,12 @@
 namespace sluice::os {
 
 struct Exit {
-  int status = 0;  // exit status; 128 + signal when it died of one
+  int status = 0;        // exit status; 128 + signal when it died of one
   std::string out, err;  // at most 1 MiB each, the rest is cut
 };
 
-// argv[0] is looked up in PATH. Not found, or killed at the deadline: an Error. Non-zero exit: a value.
+// argv[0] is looked up in PATH. Not found, or killed at the deadline: an Error. Non-zero exit: a
+// value.
 Result<Exit> run_program(const std::vector<std::string>& argv, std::string_view input,
                          Duration deadline = std::chrono::seconds(10));
 // As above, and a non-zero exit is an Error of domain kTool with its stderr as message.

@@ -143,8 +143,8 @@ void PluginManager::registered(Plugin& plugin, std::uint64_t attempt, const Sock
   if (attempt != plugin.attempt) return;
   plugin.call.reset();
   if (status) {
-    log_.info("registered with the kubelet", {{"resource", plugin.name.resource},
-                                              {"devices", plugin.devices.size()}});
+    log_.info("registered with the kubelet",
+              {{"resource", plugin.name.resource}, {"devices", plugin.devices.size()}});
     plugin.registered_with = with;
     plugin.delay = {};
     plugin.last_error.clear();
@@ -157,8 +157,8 @@ void PluginManager::registered(Plugin& plugin, std::uint64_t attempt, const Sock
               {{"resource", plugin.name.resource}, {"error", text}});
   }
   plugin.last_error = text;
-  plugin.delay = plugin.delay == Duration{} ? kFirstDelay
-                                            : std::min(plugin.delay * 2, kLongestDelay);
+  plugin.delay =
+      plugin.delay == Duration{} ? kFirstDelay : std::min(plugin.delay * 2, kLongestDelay);
   plugin.waiting = true;
   plugin.retry_timer = loop_.after(plugin.delay, [this, &plugin] {
     plugin.waiting = false;

@@ -38,7 +38,8 @@ class PluginManager {
   void start();  // serves and registers from now on; publish() first, or the kubelet sees 0 devices
 
  private:
-  // Which kubelet.sock: a re-created one may get the old inode number, never the old birth time too.
+  // Which kubelet.sock: a re-created one may get the old inode number, never the old birth time
+  // too.
   struct SocketId {
     dev_t device = 0;
     ino_t inode = 0;

@@ -20,7 +20,8 @@ class Server final : public PluginServer {
  public:
   Server(std::string path, const PluginName& name, std::vector<pools::Device> devices,
          const Logger& log)
-      : path_(std::move(path)), feed_(std::make_shared<DeviceFeed>()),
+      : path_(std::move(path)),
+        feed_(std::make_shared<DeviceFeed>()),
         service_(name.pool, name.resource, feed_, log) {
     feed_->publish(std::move(devices));
   }

@@ -16,8 +16,8 @@
 namespace sluice::kubelet {
 
 struct PluginName {
-  std::string pool;      // "vf"
-  std::string resource;  // "sluice.dev/vf"
+  std::string pool;                 // "vf"
+  std::string resource;             // "sluice.dev/vf"
   std::string socket_name() const;  // "sluice.dev_vf.sock"
 };
 

@@ -102,7 +102,9 @@ v1beta1::DevicePluginOptions plugin_options() {
 
 PluginService::PluginService(std::string pool, std::string resource,
                              std::shared_ptr<DeviceFeed> feed, Logger log)
-    : pool_(std::move(pool)), resource_(std::move(resource)), feed_(std::move(feed)),
+    : pool_(std::move(pool)),
+      resource_(std::move(resource)),
+      feed_(std::move(feed)),
       log_(std::move(log)) {}
 
 grpc::ServerUnaryReactor* PluginService::GetDevicePluginOptions(
@@ -161,9 +163,9 @@ grpc::ServerUnaryReactor* PluginService::Allocate(grpc::CallbackServerContext* c
   return reactor;
 }
 
-grpc::ServerUnaryReactor* PluginService::PreStartContainer(
-    grpc::CallbackServerContext* context, const v1beta1::PreStartContainerRequest*,
-    v1beta1::PreStartContainerResponse*) {
+grpc::ServerUnaryReactor* PluginService::PreStartContainer(grpc::CallbackServerContext* context,
+                                                           const v1beta1::PreStartContainerRequest*,
+                                                           v1beta1::PreStartContainerResponse*) {
   auto* reactor = context->DefaultReactor();
   reactor->Finish(grpc::Status::OK);
   return reactor;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One pool's answers to the kubelet (gRPC callback API). Heavy: include it in .cc files only.
 //
-// Contract: every ListAndWatch stream gets the whole list at once and again whenever it differs from
-// what that stream was sent last; a slow reader misses intermediate lists, never the newest.
+// Contract: every ListAndWatch stream gets the whole list at once and again whenever it differs
+// from what that stream was sent last; a slow reader misses intermediate lists, never the newest.
 // Threading: any thread; gRPC calls in from its own.
 // Source of the semantics: k8s.io/kubelet/pkg/apis/deviceplugin/v1beta1.
 #pragma once

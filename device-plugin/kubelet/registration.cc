@@ -16,8 +16,12 @@ Status to_status(const grpc::Status& status) {
   if (status.ok()) return {};
   const bool later = status.error_code() == grpc::StatusCode::UNAVAILABLE ||
                      status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED;
-  Error error{later ? Code::kUnavailable : Code::kInvalid, Domain::kKube, status.error_code(),
-              "the kubelet's answer to Register: " + status.error_message(), {}, Retry::kLater};
+  Error error{later ? Code::kUnavailable : Code::kInvalid,
+              Domain::kKube,
+              status.error_code(),
+              "the kubelet's answer to Register: " + status.error_message(),
+              {},
+              Retry::kLater};
   return fail(std::move(error));
 }
 
@@ -31,8 +35,8 @@ class Call final : public Registration {
     arguments.SetString(GRPC_ARG_DEFAULT_AUTHORITY, "localhost");
     // A connection state of our own: no back-off that an earlier, dead kubelet left behind.
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    channel_ = grpc::CreateCustomChannel("unix:" + socket, grpc::InsecureChannelCredentials(),
-                                         arguments);
+    channel_ =
+        grpc::CreateCustomChannel("unix:" + socket, grpc::InsecureChannelCredentials(), arguments);
     stub_ = v1beta1::Registration::NewStub(channel_);
     context_.set_deadline(std::chrono::system_clock::now() +
                           std::chrono::duration_cast<std::chrono::milliseconds>(deadline));

@@ -72,17 +72,17 @@ Status serve(const Options& options, const Logger& log) {
   pools::PoolSet set(std::move(configs));
   kubelet::PluginManager manager(*loop, options.kubelet_dir + "/device-plugins", std::move(names),
                                  period, log.named("kubelet"));
-  pools::Scanner scanner(*loop, options.sysfs_root, period,
-                         [&](const nic::Inventory& inventory) {
-                           if (!set.update(inventory)) return;
-                           for (const auto& config : set.configs()) {
-                             auto devices = set.devices(config.name);
-                             log.named("pools").info("devices", {{"pool", config.name},
-                                                                 {"count", devices.size()}});
-                             manager.publish(config.name, std::move(devices));
-                           }
-                         },
-                         log.named("scanner"));
+  pools::Scanner scanner(
+      *loop, options.sysfs_root, period,
+      [&](const nic::Inventory& inventory) {
+        if (!set.update(inventory)) return;
+        for (const auto& config : set.configs()) {
+          auto devices = set.devices(config.name);
+          log.named("pools").info("devices", {{"pool", config.name}, {"count", devices.size()}});
+          manager.publish(config.name, std::move(devices));
+        }
+      },
+      log.named("scanner"));
   scanner.scan();
   manager.start();
   loop->run();

@@ -53,8 +53,7 @@ Result<std::map<std::string, std::string>> allocate(const std::vector<Device>& d
 
 std::vector<std::string> preferred(const std::vector<Device>& devices,
                                    const std::vector<std::string>& available,
-                                   const std::vector<std::string>& must_include,
-                                   std::size_t size) {
+                                   const std::vector<std::string>& must_include, std::size_t size) {
   std::vector<std::string> out;
   std::set<std::string> taken;
   const auto take = [&](const std::string& id) {

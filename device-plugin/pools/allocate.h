@@ -12,8 +12,8 @@
 
 namespace sluice::pools {
 
-// "SLUICE_VF_<POOL>" and "PCIDEVICE_<RESOURCE>": upper case, everything but A-Z and 0-9 becomes '_',
-// so that every shell can read them.
+// "SLUICE_VF_<POOL>" and "PCIDEVICE_<RESOURCE>": upper case, everything but A-Z and 0-9 becomes
+// '_', so that every shell can read them.
 std::string pool_variable(std::string_view pool);
 std::string resource_variable(std::string_view resource);
 

@@ -78,8 +78,9 @@ Result<std::vector<std::string>> read_strings(const Json& object, const char* ke
   if (found == object.end()) return out;
   const std::string field = where + "." + key;
   if (!found->is_array() || found->empty() || found->size() > kMaxEntries) {
-    return fail(Code::kInvalid, field + " must be a list of 1 to 256 strings; leave it out to "
-                                        "select by nothing");
+    return fail(Code::kInvalid, field +
+                                    " must be a list of 1 to 256 strings; leave it out to "
+                                    "select by nothing");
   }
   for (const auto& entry : *found) {
     if (!entry.is_string() || entry.get_ref<const std::string&>().empty()) {

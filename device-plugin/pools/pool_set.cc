@@ -9,9 +9,8 @@ namespace sluice::pools {
 namespace {
 
 bool selects(const Selectors& selectors, const nic::Pf& pf, const nic::Vf& vf) {
-  if (!selectors.drivers.empty() &&
-      std::find(selectors.drivers.begin(), selectors.drivers.end(), vf.driver) ==
-          selectors.drivers.end()) {
+  if (!selectors.drivers.empty() && std::find(selectors.drivers.begin(), selectors.drivers.end(),
+                                              vf.driver) == selectors.drivers.end()) {
     return false;
   }
   if (selectors.pf_names.empty()) return true;

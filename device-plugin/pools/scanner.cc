@@ -11,7 +11,9 @@ constexpr auto kSettle = std::chrono::milliseconds(50);
 
 Scanner::Scanner(os::EventLoop& loop, std::string sysfs_root, Duration period, Found found,
                  Logger log)
-    : loop_(loop), sysfs_root_(std::move(sysfs_root)), found_(std::move(found)),
+    : loop_(loop),
+      sysfs_root_(std::move(sysfs_root)),
+      found_(std::move(found)),
       log_(std::move(log)) {
   timer_ = loop_.every(period, [this] { scan(); });
 }
@@ -46,10 +48,10 @@ void Scanner::scan() {
 void Scanner::watch_devices() {
   if (watch_ && watch_->alive()) return;
   watch_.reset();
-  // In the kernel's own sysfs inotify reports nothing and the timer does the work; where there is no
-  // such directory yet, the next scan tries again.
-  auto watch = DirectoryWatch::open(loop_, sysfs_root_ + "/bus/pci/devices",
-                                    [this] { devices_changed(); });
+  // In the kernel's own sysfs inotify reports nothing and the timer does the work; where there is
+  // no such directory yet, the next scan tries again.
+  auto watch =
+      DirectoryWatch::open(loop_, sysfs_root_ + "/bus/pci/devices", [this] { devices_changed(); });
   if (watch) watch_ = std::move(*watch);
 }
 

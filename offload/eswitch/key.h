@@ -6,6 +6,7 @@
 // ICMP fields, ICMP; on vni, a UDP packet that carries a VXLAN header (the rule names the UDP port).
 #pragma once
 
+#include <bit>
 #include <cstdint>
 
 #include "common/base/addr.h"
@@ -45,8 +46,10 @@ struct PackedMatch {
 // Errors: kInvalid for masks that no packet can ever satisfy (ports and ICMP fields together).
 Result<PackedMatch> pack(const Match& match);
 
-// The layout, shared with the parser. Multi-byte fields are as they lie in the frame.
+// The layout, shared with the parser and the rewriting. Multi-byte fields are as they lie in the frame,
+// loaded as one word: which half is which is said for little-endian machines.
 namespace key {
+static_assert(std::endian::native == std::endian::little, "the key's layout is little-endian");
 // word 0: in_port 0-15, EtherType 16-31, protocol 32-39, TCP flags 40-47, flags 48-63
 inline constexpr unsigned kEthTypeShift = 16, kProtoShift = 32, kTcpFlagsShift = 40;
 inline constexpr std::uint64_t kIp = 1ULL << 48U;     // IPv4 header is whole and sane

@@ -19,14 +19,6 @@ void set_mac(std::uint8_t* to, const std::uint8_t (&mac)[6], std::uint64_t& word
   word = (word & ~kMacMask) | v;
 }
 
-// Stores a network-order value; returns what it adds to a checksum's sum.
-template <class T>
-std::uint64_t set_field(std::uint8_t* at, T value) {
-  const std::uint64_t diff = difference(load<T>(at), value);
-  store(at, value);
-  return diff;
-}
-
 void update_l4(Packet& p, std::uint64_t address_diff, std::uint64_t port_diff) {
   const std::uint32_t offset = p.kind == Kind::kTcp ? kTcpChecksumOffset : kUdpChecksumOffset;
   std::uint8_t* field = p.data + p.l4 + offset;
@@ -43,35 +35,52 @@ void update_l4(Packet& p, std::uint64_t address_diff, std::uint64_t port_diff) {
   store(field, updated);
 }
 
+// A field is loaded whole once and kept in registers: a load of bytes that were just stored in
+// pieces would wait for the stores to reach the cache.
 void rewrite_ip(Packet& p, const Program& a) {
   std::uint8_t* ip = p.data + p.l3;
   std::uint64_t address_diff = 0;
   std::uint64_t ttl_diff = 0;
+  std::uint64_t addresses = p.key.word[1];
   if ((a.flags & Program::kIpSrc) != 0) {
-    address_diff += set_field(ip + 12, a.ip_src);
+    address_diff += difference(static_cast<std::uint32_t>(addresses), a.ip_src);
+    addresses = (addresses & ~0xffffffffULL) | a.ip_src;
   }
   if ((a.flags & Program::kIpDst) != 0) {
-    address_diff += set_field(ip + 16, a.ip_dst);
+    address_diff += difference(static_cast<std::uint32_t>(addresses >> 32U), a.ip_dst);
+    addresses = (addresses & 0xffffffffULL) | std::uint64_t{a.ip_dst} << 32U;
   }
   if ((a.flags & Program::kDecTtl) != 0) {
+    // TTL and protocol are one word of the checksum; the TTL is its first byte.
     const auto before = load<std::uint16_t>(ip + 8);
-    --ip[8];
-    ttl_diff = difference(before, load<std::uint16_t>(ip + 8));
+    const auto after = static_cast<std::uint16_t>(before - be16(0x0100));
+    store(ip + 8, after);
+    ttl_diff = difference(before, after);
   }
   if ((address_diff | ttl_diff) != 0) {
     store(ip + 10, update_checksum(load<std::uint16_t>(ip + 10), address_diff + ttl_diff));
   }
-  if ((a.flags & (Program::kIpSrc | Program::kIpDst)) != 0) {
-    p.key.word[1] = load<std::uint64_t>(ip + 12);
+  if (address_diff != 0) {
+    store(ip + 12, addresses);
+    p.key.word[1] = addresses;
   }
   if (p.kind != Kind::kTcp && p.kind != Kind::kUdp) return;
-  std::uint8_t* l4 = p.data + p.l4;
+  auto ports = static_cast<std::uint32_t>(p.key.word[2]);
   std::uint64_t port_diff = 0;
-  if ((a.flags & Program::kL4Src) != 0) port_diff += set_field(l4, a.l4_src);
-  if ((a.flags & Program::kL4Dst) != 0) port_diff += set_field(l4 + 2, a.l4_dst);
+  if ((a.flags & Program::kL4Src) != 0) {
+    port_diff += difference(static_cast<std::uint16_t>(ports), a.l4_src);
+    ports = (ports & 0xffff0000U) | a.l4_src;
+  }
+  if ((a.flags & Program::kL4Dst) != 0) {
+    port_diff += difference(static_cast<std::uint16_t>(ports >> 16U), a.l4_dst);
+    ports = (ports & 0xffffU) | std::uint32_t{a.l4_dst} << 16U;
+  }
   if ((address_diff | port_diff) == 0) return;
+  if (port_diff != 0) {
+    store(p.data + p.l4, ports);
+    p.key.word[2] = (p.key.word[2] & ~0xffffffffULL) | ports;
+  }
   update_l4(p, address_diff, port_diff);
-  p.key.word[2] = (p.key.word[2] & ~0xffffffffULL) | load<std::uint32_t>(l4);
 }
 
 }  // namespace

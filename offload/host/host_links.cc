@@ -154,7 +154,8 @@ Status HostLinks::ensure_node0() {
     SLUICE_CHECK_OK(delete_by_name(rtnl_, options_.node0));
     SLUICE_CHECK_OK(delete_by_name(rtnl_, options_.node0_port));
     const netlink::VethEnd node0{options_.node0, mac, std::nullopt, std::nullopt, false};
-    const netlink::VethEnd port{options_.node0_port, std::nullopt, std::nullopt, std::nullopt, false};
+    const netlink::VethEnd port{options_.node0_port, std::nullopt, std::nullopt, std::nullopt,
+                                false};
     SLUICE_CHECK_OK(rtnl_.add_veth(node0, port));
   }
   SLUICE_TRY(const auto node0, rtnl_.link(options_.node0));
@@ -166,7 +167,8 @@ Status HostLinks::ensure_node0() {
   const std::string conf = "ipv4/conf/" + options_.node0 + "/";
   // Connections of the node to 127.0.0.1:<NodePort> leave by it, until they are translated.
   SLUICE_CHECK_OK(write_sysctl(conf + "route_localnet", "1"));
-  // Other nodes' own addresses come in by the overlay while the kernel's route to them is the uplink.
+  // Other nodes' own addresses come in by the overlay while the kernel's route to them is the
+  // uplink.
   SLUICE_CHECK_OK(write_sysctl(conf + "rp_filter", "2"));
   netlink::LinkChange change = raised();
   change.mac = mac;
@@ -204,7 +206,8 @@ Status HostLinks::add_port(const std::string& name, const MacAddr& pod_mac) {
 Status HostLinks::remove_port(const std::string& name) {
   const auto link = rtnl_.link(name);
   if (!link) return is_missing(link.error()) ? Status{} : fail(link.error());
-  if (link->master != bridge_ || link->index == bridge_leg_ || link->index == node0_port_) return {};
+  if (link->master != bridge_ || link->index == bridge_leg_ || link->index == node0_port_)
+    return {};
   netlink::LinkChange change;
   change.up = false;
   SLUICE_CHECK_OK(rtnl_.change_link(link->index, change));

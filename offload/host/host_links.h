@@ -19,12 +19,12 @@ namespace sluice::host {
 
 struct HostOptions {
   std::string uplink;
-  std::string node;                       // MACs are derived from this name
+  std::string node;  // MACs are derived from this name
   std::string bridge = "sluice0";
   std::string bridge_leg = "sluice-leg";  // a port of the bridge; its peer is `host_leg`
   std::string host_leg = "host";          // in the representors' namespace
   std::string node0 = "node0";
-  std::string node0_port = "node0p";      // a port of the bridge; node0's peer
+  std::string node0_port = "node0p";  // a port of the bridge; node0's peer
 };
 
 class HostLinks {

@@ -29,7 +29,8 @@ Status check(const model::Intent& intent) {
 }
 
 // All that node0 reaches through the gateway: pod blocks and cluster addresses.
-std::map<Prefix4, netlink::Route> wanted_routes(const model::Intent& intent, netlink::IfIndex node0) {
+std::map<Prefix4, netlink::Route> wanted_routes(const model::Intent& intent,
+                                                netlink::IfIndex node0) {
   std::map<Prefix4, netlink::Route> routes;
   netlink::Route route;
   route.link = node0;
@@ -157,7 +158,7 @@ Status HostNetwork::apply_reserved_ports(const model::PortRange& masquerade) {
 Status HostNetwork::apply_tables(const model::Intent& intent) {
   const model::Node& self = intent.self_node();
   const NodePorts node_ports = node_ports_of(intent);
-  const Claims claims{options_.uplink,    self.address,      self.pod_cidr, intent.vni,
+  const Claims claims{options_.uplink,   self.address,      self.pod_cidr, intent.vni,
                       intent.vxlan_port, intent.masquerade, node_ports};
   const NodeSteering steering{options_.node0, self.address, self.node0(), intent.gateway_ip,
                               node_ports};
@@ -175,7 +176,8 @@ Status HostNetwork::apply_tables(const model::Intent& intent) {
 Status HostNetwork::add_pod_port(std::string_view name, const MacAddr& pod_mac) {
   SLUICE_CHECK_OK(check_netdev_name("port", name));
   if (pod_mac.is_zero() || pod_mac.is_multicast()) {
-    return fail(Code::kInvalid, "pod_mac " + pod_mac.to_string() + ": must be unicast and not zero");
+    return fail(Code::kInvalid,
+                "pod_mac " + pod_mac.to_string() + ": must be unicast and not zero");
   }
   // The filter first: nothing gets up to the bridge from a port that works already.
   SLUICE_CHECK_OK(run_nft(add_port_script(name)));

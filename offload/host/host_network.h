@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The node's side of the host port: bridge, node0, routes, sysctls, and what the kernel must not see.
+// The node's side of the host port: bridge, node0, routes, sysctls, and what the kernel must not
+// see.
 //
 // Contract: create() makes or adopts the netdevs; update() brings addresses, routes, nft tables and
 // sysctls to what an Intent says and touches only what differs from the last one. All of it stays
 // when the object goes; destroy() removes it, and nothing else. ip_forward is never touched.
 // Threading: one thread at a time, always in the node's namespace.
-// Errors: the first thing that failed is returned; the rest was tried. Call update() again to retry.
+// Errors: the first thing that failed is returned; the rest was tried. Call update() again to
+// retry.
 #pragma once
 
 #include <map>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bookkeeping of NextHops without a kernel: which destinations, by which next hop, with what id.
+// The bookkeeping of NextHops without a kernel: which destinations, by which next hop, with what
+// id.
 //
 // Threading: one thread at a time.
 #pragma once

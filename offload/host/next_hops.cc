@@ -122,7 +122,8 @@ void NextHopsImpl::keep(const std::vector<Ipv4>& destinations) {
   std::set<Ipv4> kept;
   for (const Ipv4 ip : destinations) {
     if (kept.size() == kMaxDestinations) {
-      log_.warn("more destinations to keep than there is room for", {{"count", destinations.size()}});
+      log_.warn("more destinations to keep than there is room for",
+                {{"count", destinations.size()}});
       break;
     }
     kept.insert(ip);

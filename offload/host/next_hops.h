@@ -33,10 +33,11 @@ class NextHops {
   virtual ~NextHops() = default;
 
   virtual void want(Ipv4 destination) = 0;
-  // These, and only these, are never dropped for others; each is want()ed. At most kMaxDestinations.
+  // These, and only these, are never dropped for others; each is want()ed. At most
+  // kMaxDestinations.
   virtual void keep(const std::vector<Ipv4>& destinations) = 0;
-  virtual std::vector<model::NextHop> next_hops() const = 0;   // by ip; ids stable while known
-  virtual std::vector<model::OuterRoute> routes() const = 0;   // by destination
+  virtual std::vector<model::NextHop> next_hops() const = 0;  // by ip; ids stable while known
+  virtual std::vector<model::OuterRoute> routes() const = 0;  // by destination
 };
 
 }  // namespace sluice::host

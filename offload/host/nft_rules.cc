@@ -9,7 +9,8 @@ namespace {
 std::string quoted(std::string_view name) { return std::string("\"").append(name).append("\""); }
 
 // Deleting what isn't there is an error; adding what is there is none.
-std::string replace_table(std::string_view family, std::string_view table, const std::string& body) {
+std::string replace_table(std::string_view family, std::string_view table,
+                          const std::string& body) {
   return drop_table_script(family, table) + "table " + std::string(family) + " " +
          std::string(table) + " {\n" + body + "}\n";
 }
@@ -46,7 +47,8 @@ std::string claims_script(const Claims& claims) {
       std::to_string(claims.masquerade.first) + "-" + std::to_string(claims.masquerade.last);
   std::string body = node_port_set(claims.node_ports);
   body += "  chain ingress {\n";
-  body += "    type filter hook ingress device " + quoted(claims.uplink) + " priority 0; policy accept;\n";
+  body += "    type filter hook ingress device " + quoted(claims.uplink) +
+          " priority 0; policy accept;\n";
   body += "    ip daddr " + claims.pod_cidr.to_string() + " counter drop\n";
   body += "    ip daddr != " + claims.node_address.to_string() + " accept\n";
   // @th,96,24: 12 bytes behind the start of UDP is the VNI of VXLAN (RFC 7348 section 5).
@@ -96,8 +98,8 @@ std::string add_port_script(std::string_view port) {
 }
 
 std::string remove_port_script(std::string_view port) {
-  return add_port_script(port) + "delete element bridge " + std::string(kBridgeTable) + " ports { " +
-         quoted(port) + " }\n";
+  return add_port_script(port) + "delete element bridge " + std::string(kBridgeTable) +
+         " ports { " + quoted(port) + " }\n";
 }
 
 std::string drop_table_script(std::string_view family, std::string_view table) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The kernel's part of the node's packet path as nft scripts: pure functions from values to text.
 //
-// Contract: each script is one transaction that replaces its whole table, whether it is there or not.
-// Names come from validated options and validated netdev names only; nothing needs quoting.
+// Contract: each script is one transaction that replaces its whole table, whether it is there or
+// not. Names come from validated options and validated netdev names only; nothing needs quoting.
 #pragma once
 
 #include <set>
@@ -37,7 +37,8 @@ struct Claims {
 };
 std::string claims_script(const Claims& claims);
 
-// What the node sends to its own NodePorts would stay on lo: steered to the gateway address instead.
+// What the node sends to its own NodePorts would stay on lo: steered to the gateway address
+// instead.
 struct NodeSteering {
   std::string node0;  // the netdev
   Ipv4 node_address, node0_address, gateway;

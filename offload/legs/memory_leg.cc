@@ -85,8 +85,8 @@ void MemoryLeg::transmit(const Frame& frame) {
     tx_dropped_.fetch_add(1, std::memory_order_relaxed);
     return;
   }
-  queued_.push_back({std::vector<std::uint8_t>(frame.data, frame.data + frame.length),
-                     frame.offload});
+  queued_.push_back(
+      {std::vector<std::uint8_t>(frame.data, frame.data + frame.length), frame.offload});
 }
 
 void MemoryLeg::flush() {

@@ -22,13 +22,13 @@ namespace sluice::legs {
 namespace {
 
 constexpr std::uint32_t kVlanTag = 4;
-constexpr std::uint32_t kMacs = 12;            // both addresses, in front of the tag's place
-constexpr std::uint32_t kReserve = 128;        // PACKET_RESERVE: headroom, tag and vnet_hdr fit
-constexpr std::uint32_t kSlotOverhead = 512;   // slot header, reserve, Ethernet and VLAN headers
+constexpr std::uint32_t kMacs = 12;           // both addresses, in front of the tag's place
+constexpr std::uint32_t kReserve = 128;       // PACKET_RESERVE: headroom, tag and vnet_hdr fit
+constexpr std::uint32_t kSlotOverhead = 512;  // slot header, reserve, Ethernet and VLAN headers
 constexpr std::uint32_t kLargestSlot = 16384;
-constexpr std::size_t kLargeFrames = 64;       // frames of the socket's queue lent at a time
-constexpr std::size_t kBatch = 64;             // frames a sendmmsg
-constexpr std::uint32_t kStaged = 4096;        // longer frames are sent at once, not copied first
+constexpr std::size_t kLargeFrames = 64;  // frames of the socket's queue lent at a time
+constexpr std::size_t kBatch = 64;        // frames a sendmmsg
+constexpr std::uint32_t kStaged = 4096;   // longer frames are sent at once, not copied first
 constexpr int kSocketBuffer = 8 << 20;
 
 constexpr std::uint32_t kSlotHeader = TPACKET_ALIGN(sizeof(tpacket2_hdr));
@@ -90,10 +90,11 @@ class PacketLeg final : public Leg {
   const os::UniqueFd fd_;
   const Mapping ring_;
   const std::uint32_t slot_size_, slots_;
-  std::uint32_t next_ = 0;   // the slot that is received next
-  std::uint32_t lent_ = 0;   // slots before it that are not given back yet
+  std::uint32_t next_ = 0;  // the slot that is received next
+  std::uint32_t lent_ = 0;  // slots before it that are not given back yet
   bool had_frames_ = false;
-  std::vector<std::vector<std::uint8_t>> large_;  // buffers for the socket's queue, made when needed
+  std::vector<std::vector<std::uint8_t>>
+      large_;  // buffers for the socket's queue, made when needed
   std::size_t large_lent_ = 0;
 
   std::vector<std::uint8_t> staged_;
@@ -106,7 +107,8 @@ class PacketLeg final : public Leg {
   std::atomic<std::uint64_t> tx_dropped_{0};
 };
 
-// A link that is down raises ENETDOWN and may come back; one that is gone leaves the socket unbound.
+// A link that is down raises ENETDOWN and may come back; one that is gone leaves the socket
+// unbound.
 void PacketLeg::handle_error(int error) {
   if (error != ENETDOWN && error != ENXIO && error != ENODEV) return;
   sockaddr_ll bound{};
@@ -170,8 +172,8 @@ bool PacketLeg::take_slot(tpacket2_hdr* header, std::uint32_t status, Frame& fra
 bool PacketLeg::take_large(Frame& frame, std::span<std::uint8_t, kVnetHeader> vnet) {
   if (large_lent_ == large_.size()) large_.emplace_back(kReserve + kMaxFrame);
   std::vector<std::uint8_t>& buffer = large_[large_lent_];
-  std::array<iovec, 2> parts{{{vnet.data(), vnet.size()},
-                              {buffer.data() + kReserve, buffer.size() - kReserve}}};
+  std::array<iovec, 2> parts{
+      {{vnet.data(), vnet.size()}, {buffer.data() + kReserve, buffer.size() - kReserve}}};
   msghdr message{};
   message.msg_iov = parts.data();
   message.msg_iovlen = parts.size();
@@ -183,8 +185,10 @@ bool PacketLeg::take_large(Frame& frame, std::span<std::uint8_t, kVnetHeader> vn
   }
   if (got < static_cast<ssize_t>(kVnetHeader) || (message.msg_flags & MSG_TRUNC) != 0) return false;
   ++large_lent_;
-  frame = Frame{buffer.data() + kReserve, static_cast<std::uint32_t>(got) - std::uint32_t{kVnetHeader},
-                kReserve, {}};
+  frame = Frame{buffer.data() + kReserve,
+                static_cast<std::uint32_t>(got) - std::uint32_t{kVnetHeader},
+                kReserve,
+                {}};
   return true;
 }
 
@@ -199,7 +203,8 @@ void PacketLeg::restore_tag(const tpacket2_hdr* header, Frame& frame) const {
   const std::array<std::uint16_t, 2> tag{htons(protocol), htons(header->tp_vlan_tci)};
   std::memcpy(frame.data + kMacs, tag.data(), sizeof tag);
   if (frame.offload.partial_checksum) {
-    frame.offload.checksum_start = static_cast<std::uint16_t>(frame.offload.checksum_start + kVlanTag);
+    frame.offload.checksum_start =
+        static_cast<std::uint16_t>(frame.offload.checksum_start + kVlanTag);
   }
 }
 

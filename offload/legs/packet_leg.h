@@ -3,10 +3,10 @@
 // segmentation offloads of the other end stay in force.
 //
 // Contract: receives what comes in by the netdev, never what goes out by it. A VLAN tag that the
-// kernel has taken off is put back. What doesn't fit a ring slot (GSO) comes by the socket's queue, in
-// order, so memory is about kRingBytes a leg and grows only under load.
-// Errors: opening fails with Code::kPermission without CAP_NET_RAW, Code::kNotFound without netdev.
-// Source of the rules: Documentation/networking/packet_mmap.rst, net/packet/af_packet.c.
+// kernel has taken off is put back. What doesn't fit a ring slot (GSO) comes by the socket's queue,
+// in order, so memory is about kRingBytes a leg and grows only under load. Errors: opening fails
+// with Code::kPermission without CAP_NET_RAW, Code::kNotFound without netdev. Source of the rules:
+// Documentation/networking/packet_mmap.rst, net/packet/af_packet.c.
 #pragma once
 
 #include <cstddef>
@@ -20,8 +20,8 @@
 namespace sluice::legs {
 
 struct PacketLegOptions {
-  bool promiscuous = false;    // also frames for other MACs; for a NIC that filters by MAC
-  std::uint32_t mtu = 1500;    // of the netdev: a frame of this size fits a ring slot
+  bool promiscuous = false;  // also frames for other MACs; for a NIC that filters by MAC
+  std::uint32_t mtu = 1500;  // of the netdev: a frame of this size fits a ring slot
 };
 
 inline constexpr std::size_t kRingBytes = std::size_t{4} << 20U;

@@ -33,10 +33,16 @@ std::optional<Offload> parse_vnet_header(std::span<const std::uint8_t, kVnetHead
     offload.checksum_offset = wire.csum_offset;
   }
   switch (static_cast<std::uint8_t>(wire.gso_type & ~kGsoEcn)) {
-    case kGsoNone: return offload;
-    case kGsoTcp4: offload.gso = Gso::kTcp4; break;
-    case kGsoUdpL4: offload.gso = Gso::kUdp4; break;
-    default: return std::nullopt;
+    case kGsoNone:
+      return offload;
+    case kGsoTcp4:
+      offload.gso = Gso::kTcp4;
+      break;
+    case kGsoUdpL4:
+      offload.gso = Gso::kUdp4;
+      break;
+    default:
+      return std::nullopt;
   }
   if (wire.gso_size == 0) return std::nullopt;
   offload.gso_size = wire.gso_size;

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "common/base/clock.h"
+#include "common/netlink/rtnetlink.h"
 #include "common/os/event_loop.h"
 #include "common/os/files.h"
 #include "common/os/netns.h"
@@ -32,6 +33,14 @@ constexpr MacAddr kGatewayMac{{0x0e, 0x53, 0x4c, 0x00, 0x00, 0x01}};
 // Above the kernel's default ephemeral ports (32768 to 60999) and the NodePorts; one masked rule.
 constexpr model::PortRange kMasquerade{0xf000, 0xffff};
 
+// Before anything is made that would have to be taken back.
+Status check_uplink(const std::string& name) {
+  SLUICE_TRY(auto rtnl, netlink::Rtnl::open());
+  auto link = rtnl.link(name);
+  if (link) return {};
+  return fail(std::move(link).error().with("looking for the uplink '" + name + "' (--uplink)"));
+}
+
 // Everything that runs, built top to bottom, destroyed bottom to top.
 class Daemon {
  public:
@@ -46,6 +55,7 @@ class Daemon {
   Status start_host();
   Status start_engine();
   Status watch_manifest();
+  void remove_what_was_made();
 
   const Flags& flags_;
   const Logger& log_;
@@ -74,6 +84,7 @@ class Daemon {
 
 Status Daemon::start() {
   SLUICE_CHECK_OK(check_privileges());
+  SLUICE_CHECK_OK(check_uplink(flags_.uplink));
   SLUICE_CHECK_OK(os::make_directories(flags_.run_dir));
   auto lock = os::FileLock::try_acquire(flags_.run_dir + "/offloadd.lock");
   if (!lock) {
@@ -205,22 +216,22 @@ Daemon::~Daemon() {
   if (slow_thread_) slow_thread_->stop();
   engine_.reset();
   hops_.reset();
-  // The datapath ends before the netdevs that it reads from go.
   backend_.reset();
+  if (flags_.remove_on_exit) remove_what_was_made();
   if (device_) {
     device_->close();
     (void)rteflow::remove_vdev(kDevice);
   }
-  if (flags_.remove_on_exit) {
-    if (host_) {
-      if (auto gone = host_->destroy(); !gone) log_.warn("host side not removed", {{"error", gone.error()}});
-    }
-    if (nic_) {
-      if (auto gone = nic_->destroy(); !gone) log_.warn("software NIC not removed", {{"error", gone.error()}});
-    }
-    (void)os::remove_file(flags_.run_dir + "/attachments");
-  }
   if (eal_) rteflow::stop_eal();
+}
+
+void Daemon::remove_what_was_made() {
+  const auto say = [this](const Status& gone, const char* what) {
+    if (!gone) log_.warn("not removed", {{"what", what}, {"error", gone.error()}});
+  };
+  if (host_) say(host_->destroy(), "host side");
+  if (nic_) say(nic_->destroy(), "software NIC");
+  say(os::remove_file(flags_.run_dir + "/attachments"), "attachments");
 }
 
 }  // namespace

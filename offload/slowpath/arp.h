@@ -10,7 +10,6 @@
 namespace sluice::slowpath {
 
 // True when `frame` asked who has the gateway address and was answered.
-bool answer_arp(const model::Intent& intent, model::PortId port, ConstBytes frame,
-                PacketPort& out);
+bool answer_arp(const model::Intent& intent, model::PortId port, ConstBytes frame, PacketPort& out);
 
 }  // namespace sluice::slowpath

@@ -45,17 +45,17 @@ enum class Direction : std::uint8_t { kForward = 0, kReply = 1 };
 enum class Origin : std::uint8_t { kLocal = 1, kTunnel = 2, kWire = 3 };
 
 enum class Kind : std::uint8_t {
-  kService,     // to a cluster IP or NodePort, sent on to an endpoint
-  kDirect,      // to an endpoint's own address, tracked so that its answers are told from a service's
+  kService,  // to a cluster IP or NodePort, sent on to an endpoint
+  kDirect,   // to an endpoint's own address, tracked so that its answers are told from a service's
   kMasquerade,  // from a local pod to an address outside the cluster
   kInbound,     // plain from the wire to a local pod, met at its SYN-ACK: answered in kind
 };
 
 enum class State : std::uint8_t {
-  kNew,          // no answer yet (TCP: no complete handshake)
+  kNew,  // no answer yet (TCP: no complete handshake)
   kEstablished,
-  kClosing,      // TCP: one FIN
-  kClosed,       // TCP: both FINs or a RST; goes soon
+  kClosing,  // TCP: one FIN
+  kClosed,   // TCP: both FINs or a RST; goes soon
 };
 
 struct Connection {

@@ -49,9 +49,7 @@ class HeapStore final : public ConnectionStore {
   std::optional<Hit> find(const Tuple& tuple) const override;
   Connection& at(Slot slot) override { return entries_[slot]; }
   const Connection& at(Slot slot) const override { return entries_[slot]; }
-  bool in_use(Slot slot) const override {
-    return slot < entries_.size() && entries_[slot].id != 0;
-  }
+  bool in_use(Slot slot) const override { return slot < entries_.size() && entries_[slot].id != 0; }
   std::uint32_t size() const override { return size_; }
   std::uint32_t capacity() const override { return capacity_; }
   Slot end() const override { return static_cast<Slot>(entries_.size()); }

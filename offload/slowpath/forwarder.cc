@@ -14,8 +14,12 @@ std::uint16_t source_port_of(Bytes frame) {
   std::uint64_t hash = 0;
   if (const auto packet = parse_ipv4(frame)) {
     const bool ports = !packet->fragment() && packet->proto != kIpIcmp;
-    hash = hash_of(Tuple{packet->src, packet->dst, ports ? packet->src_port : std::uint16_t{0},
-                         ports ? packet->dst_port : std::uint16_t{0}, packet->proto, {}});
+    hash = hash_of(Tuple{packet->src,
+                         packet->dst,
+                         ports ? packet->src_port : std::uint16_t{0},
+                         ports ? packet->dst_port : std::uint16_t{0},
+                         packet->proto,
+                         {}});
   }
   return static_cast<std::uint16_t>(0xc000U | (hash & 0x3fffU));
 }

@@ -43,9 +43,10 @@ bool Answers::may_answer(const Packet& packet) const {
 
 bool Answers::take_token() {
   const TimePoint now = clock_.now();
-  const Duration a_token = std::chrono::nanoseconds(std::chrono::seconds(1)) /
-                           static_cast<std::int64_t>(per_second_);
-  const auto earned = static_cast<std::uint64_t>(std::max<std::int64_t>((now - refilled_) / a_token, 0));
+  const Duration a_token =
+      std::chrono::nanoseconds(std::chrono::seconds(1)) / static_cast<std::int64_t>(per_second_);
+  const auto earned =
+      static_cast<std::uint64_t>(std::max<std::int64_t>((now - refilled_) / a_token, 0));
   if (earned >= per_second_) {
     tokens_ = per_second_;
     refilled_ = now;
@@ -61,8 +62,8 @@ bool Answers::take_token() {
   return true;
 }
 
-void Answers::send_error(const Topology& topology, const Packet& packet, const Path& back, Ipv4 from,
-                         std::uint8_t type, std::uint8_t code, std::uint16_t mtu) {
+void Answers::send_error(const Topology& topology, const Packet& packet, const Path& back,
+                         Ipv4 from, std::uint8_t type, std::uint8_t code, std::uint16_t mtu) {
   if (!may_answer(packet) || !take_token()) return;
   std::array<std::uint8_t, kEthHeader + kMaxErrorIp> buffer{};
   const std::size_t quoted =
@@ -151,8 +152,9 @@ std::optional<Hit> connection_of_error(const ConnectionStore& store, const Packe
 
 void translate_error(Packet& error, const Connection& connection, Direction direction) {
   const bool to_client = direction == Direction::kReply;
-  const Tuple& seen = to_client ? connection.reply : connection.original;   // as the reporter sees it
-  const Tuple& sent = to_client ? connection.original : connection.reply;   // as its sender sent it
+  const Tuple& seen =
+      to_client ? connection.reply : connection.original;  // as the reporter sees it
+  const Tuple& sent = to_client ? connection.original : connection.reply;  // as its sender sent it
   // A router on the way keeps its name; the other end speaks as whom the receiver knows.
   const Ipv4 from = error.src == seen.src ? sent.dst : error.src;
   const Bytes icmp = error.frame.subspan(error.l4);

@@ -20,7 +20,8 @@ void SlowPath::on_new(const Arrival& arrival) {
     to_cluster_ip(arrival);
     return;
   }
-  if (has_ports(tuple) && (tuple.dst == topology_->self().address || (local && tuple.dst == gateway))) {
+  if (has_ports(tuple) &&
+      (tuple.dst == topology_->self().address || (local && tuple.dst == gateway))) {
     if (const auto ref = services_->by_node_port(tuple.proto, tuple.dst_port)) {
       // Pods and nodes always get all endpoints; only who comes from outside is subject to policy.
       const bool from_wire = arrival.origin == Origin::kWire;
@@ -38,8 +39,8 @@ void SlowPath::on_new(const Arrival& arrival) {
     to_outside(arrival);
     return;
   }
-  const bool from_block = topology_->self().pod_cidr.contains(tuple.src) ||
-                          topology_->pod(tuple.src) != nullptr;
+  const bool from_block =
+      topology_->self().pod_cidr.contains(tuple.src) || topology_->pod(tuple.src) != nullptr;
   if (local && from_block && has_ports(tuple) &&
       services_->is_endpoint(tuple.dst, tuple.proto, tuple.dst_port)) {
     to_endpoint(arrival);
@@ -103,8 +104,7 @@ void SlowPath::to_service(const Arrival& arrival, const ServiceRef& ref,
     refuse(arrival);
     return;
   }
-  const NewSource source =
-      source_for(*topology_, arrival.origin, arrival.tuple.src, endpoint->ip);
+  const NewSource source = source_for(*topology_, arrival.origin, arrival.tuple.src, endpoint->ip);
   open(arrival, Kind::kService, endpoint->ip, endpoint->port, source, ServiceIndex::key_of(ref));
 }
 
@@ -145,8 +145,8 @@ void SlowPath::to_outside(const Arrival& arrival) {
 
 void SlowPath::to_endpoint(const Arrival& arrival) {
   const Packet& packet = arrival.packet;
-  const bool stray = packet.proto == kIpTcp && !packet.opens() &&
-                     (packet.tcp_flags & (kSyn | kRst | kFin)) != 0;
+  const bool stray =
+      packet.proto == kIpTcp && !packet.opens() && (packet.tcp_flags & (kSyn | kRst | kFin)) != 0;
   if (stray) {
     plain(arrival);
     return;

@@ -23,8 +23,8 @@ inline constexpr std::size_t kEthHeader = 14;
 inline constexpr std::uint16_t kEtherIpv4 = 0x0800, kEtherArp = 0x0806;
 inline constexpr std::uint8_t kIpIcmp = 1, kIpTcp = 6, kIpUdp = 17;
 inline constexpr std::uint8_t kFin = 0x01, kSyn = 0x02, kRst = 0x04, kAck = 0x10;
-inline constexpr std::uint8_t kEchoReply = 0, kUnreachable = 3, kEchoRequest = 8, kTimeExceeded = 11,
-                              kParameterProblem = 12;
+inline constexpr std::uint8_t kEchoReply = 0, kUnreachable = 3, kEchoRequest = 8,
+                              kTimeExceeded = 11, kParameterProblem = 12;
 
 // Big-endian fields. Requires: at + width <= bytes.size().
 std::uint16_t load16(ConstBytes bytes, std::size_t at);

@@ -40,8 +40,8 @@ model::Rule connection_rule(const Connection& connection, Direction direction, c
   rule.match.l4_src = model::Masked<std::uint16_t>{in.src_port, 0xffff};
   rule.match.l4_dst = model::Masked<std::uint16_t>{in.dst_port, 0xffff};
   if (rule.match.proto == model::Proto::kTcp) {
-    rule.match.tcp_flags = model::Masked<std::uint8_t>{
-        0, model::kTcpFin | model::kTcpSyn | model::kTcpRst};
+    rule.match.tcp_flags =
+        model::Masked<std::uint8_t>{0, model::kTcpFin | model::kTcpSyn | model::kTcpRst};
   }
   if (out.src != in.src) rule.actions.emplace_back(model::SetIpSrc{out.src});
   if (out.dst != in.dst) rule.actions.emplace_back(model::SetIpDst{out.dst});
@@ -90,7 +90,8 @@ bool Promotion::promote(Slot slot, const Connection& connection, const Exits& ex
       note_refusal(slot, connection, installed.error());
       if (i == 1) {
         if (auto removed = sink_.remove(handles[0]); !removed) {
-          log_.warn("flow not removed", {{"connection", connection.id}, {"error", removed.error()}});
+          log_.warn("flow not removed",
+                    {{"connection", connection.id}, {"error", removed.error()}});
         }
       }
       return false;

@@ -24,7 +24,7 @@ namespace sluice::slowpath {
 // What the forward stage must be told about a direction.
 struct Exit {
   std::uint32_t next_hop = 0;  // NextHop::id where it leaves by the wire
-  bool as_local = false;       // came from outside and goes into a tunnel, as only local packets may
+  bool as_local = false;  // came from outside and goes into a tunnel, as only local packets may
   bool operator==(const Exit&) const = default;
 };
 using Exits = std::array<Exit, 2>;  // by Direction
@@ -39,9 +39,7 @@ class Promotion {
             Logger log)
       : sink_(sink), clock_(clock), counters_(counters), max_(max), log_(std::move(log)) {}
 
-  bool promoted(Slot slot) const {
-    return slot < flows_.size() && flows_[slot].handles[0] != 0;
-  }
+  bool promoted(Slot slot) const { return slot < flows_.size() && flows_[slot].handles[0] != 0; }
   std::size_t count() const { return promoted_.size(); }
   // Whether promote() would ask the NIC now.
   bool may_promote(Slot slot) const;

@@ -85,8 +85,8 @@ const model::Endpoint* ServiceIndex::choose(const ServiceRef& ref, model::Traffi
 }
 
 std::uint64_t ServiceIndex::key_of(const ServiceRef& ref) {
-  const std::uint64_t where = static_cast<std::uint64_t>(ref.port->port) << 8U |
-                              static_cast<std::uint8_t>(ref.port->proto);
+  const std::uint64_t where =
+      static_cast<std::uint64_t>(ref.port->port) << 8U | static_cast<std::uint8_t>(ref.port->proto);
   return hash_combine(hash_bytes(ref.service->name), where) | 1U;  // 0 is none
 }
 

@@ -68,7 +68,7 @@ struct ConnectionInfo {
   std::string service;     // "shop/web:80", empty: none
   std::string state;       // "new", "established", "closing"
   bool promoted = false;
-  std::string refusal;     // the driver's words when the NIC refused its flows last
+  std::string refusal;  // the driver's words when the NIC refused its flows last
   std::array<std::uint64_t, 2> hardware_packets{};  // by Direction
   std::array<std::uint64_t, 2> hardware_bytes{};
   std::array<std::uint64_t, 2> slow_packets{};
@@ -117,7 +117,8 @@ class SlowPath {
 
   // slow_path.cc: what arrives, and connections that are known.
   void receive_ipv4(model::PortId port, std::uint32_t meta, Packet& packet);
-  std::optional<Origin> origin_of(model::PortId port, std::uint32_t meta, const Packet& packet) const;
+  std::optional<Origin> origin_of(model::PortId port, std::uint32_t meta,
+                                  const Packet& packet) const;
   bool plausible(const Packet& packet, Origin origin) const;
   void on_later_fragment(const Arrival& arrival);
   void on_error(const Arrival& arrival);

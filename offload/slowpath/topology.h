@@ -28,10 +28,10 @@ struct Path {
 
 enum class Place : std::uint8_t {
   kLocalPod,
-  kSelf,      // the node's own address or node0
-  kNoPod,     // in this node's block, but nobody has it
-  kNode,      // another node's own address
-  kRemotePod, // in another node's block (its node0 too)
+  kSelf,       // the node's own address or node0
+  kNoPod,      // in this node's block, but nobody has it
+  kNode,       // another node's own address
+  kRemotePod,  // in another node's block (its node0 too)
   kOutside,
 };
 

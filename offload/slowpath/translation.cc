@@ -33,8 +33,8 @@ std::optional<Tuple> find_reply(const ConnectionStore& store, const Tuple& origi
                                 model::PortRange block, Rng& rng) {
   // An echo has no port at the side that answers.
   const bool echo = original.dst_port == 0;
-  Tuple reply{receiver, source.ip, echo ? std::uint16_t{0} : receiver_port, original.src_port,
-              original.proto, {}};
+  Tuple reply{receiver,          source.ip,      echo ? std::uint16_t{0} : receiver_port,
+              original.src_port, original.proto, {}};
   const auto usable = [&] { return !(reply == original) && !store.find(reply); };
   if (!source.own_port && usable()) return reply;
 

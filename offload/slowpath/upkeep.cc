@@ -49,15 +49,15 @@ Status SlowPath::set_intent(model::IntentPtr intent) {
   }
   // The new snapshot is complete before the old one is let go: the old Topology is compared with.
   auto topology = std::make_unique<const Topology>(intent);
-  const bool new_services =
-      topology_ == nullptr || topology_->intent().services != intent->services ||
-      topology_->self() != topology->self();
+  const bool new_services = topology_ == nullptr ||
+                            topology_->intent().services != intent->services ||
+                            topology_->self() != topology->self();
   if (new_services) services_ = std::make_unique<const ServiceIndex>(intent);
   std::swap(topology_, topology);
   if (topology != nullptr) {
     const auto& before = topology->intent();
-    if (new_services || before.attachments != intent->attachments || before.nodes != intent->nodes ||
-        !same_network(*topology, *topology_)) {
+    if (new_services || before.attachments != intent->attachments ||
+        before.nodes != intent->nodes || !same_network(*topology, *topology_)) {
       drop_outdated(*topology);
     }
     renew_flows();
@@ -205,8 +205,8 @@ ConnectionInfo SlowPath::describe(Slot slot) const {
     info.hardware_bytes[i] = connection.hardware_bytes[i] + live[i].bytes;
     info.slow_packets[i] = connection.slow_packets[i];
   }
-  const auto idle = std::chrono::duration_cast<std::chrono::milliseconds>(
-      idle_time(connection, clock_.now()));
+  const auto idle =
+      std::chrono::duration_cast<std::chrono::milliseconds>(idle_time(connection, clock_.now()));
   info.idle_ms = static_cast<std::uint64_t>(std::max<std::int64_t>(idle.count(), 0));
   return info;
 }

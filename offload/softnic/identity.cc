@@ -18,9 +18,12 @@ std::uint64_t seed_of(std::string_view what, std::string_view name) {
 
 std::string_view to_string(VfPlace place) {
   switch (place) {
-    case VfPlace::kHere: return "here";
-    case VfPlace::kInPod: return "in-pod";
-    case VfPlace::kGone: return "gone";
+    case VfPlace::kHere:
+      return "here";
+    case VfPlace::kInPod:
+      return "in-pod";
+    case VfPlace::kGone:
+      return "gone";
   }
   return "gone";
 }

@@ -18,7 +18,7 @@ inline constexpr std::string_view kPfDeviceId = "0x5a00";
 inline constexpr std::string_view kVfDeviceId = "0x5a01";
 
 nic::PciAddress pf_address();
-nic::PciAddress vf_address(std::uint16_t index);  // routing id: the PF's + 1 + index
+nic::PciAddress vf_address(std::uint16_t index);             // routing id: the PF's + 1 + index
 MacAddr vf_mac(std::string_view node, std::uint16_t index);  // unicast, locally administered
 std::string switch_id(std::string_view node, std::string_view uplink);  // 16 hex digits
 std::string vf_name(std::string_view uplink, std::uint16_t index);      // "<uplink>v<index>"

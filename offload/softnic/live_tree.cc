@@ -89,7 +89,8 @@ std::string LiveTree::next_staged() { return staging_ + "/" + std::to_string(sta
 
 Status LiveTree::write_staged(const std::string& at, const TreeEntry& entry) const {
   if (entry.link) {
-    if (::symlink(entry.content.c_str(), at.c_str()) != 0) return fail_errno(errno, "symlink " + at);
+    if (::symlink(entry.content.c_str(), at.c_str()) != 0)
+      return fail_errno(errno, "symlink " + at);
     return {};
   }
   // Not synced to disk: like sysfs, the tree means something only while its owner lives.

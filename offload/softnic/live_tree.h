@@ -2,8 +2,9 @@
 // A directory tree that always shows one wanted state, however often it changes under its readers.
 //
 // Contract: publish() changes only what differs; a new directory appears with all that is in it, a
-// file or link changes at once, a removed directory goes as a whole. The root directory itself stays,
-// so readers that hold it open keep seeing the tree. What an earlier process left is taken over.
+// file or link changes at once, a removed directory goes as a whole. The root directory itself
+// stays, so readers that hold it open keep seeing the tree. What an earlier process left is taken
+// over.
 #pragma once
 
 #include <map>
@@ -14,7 +15,7 @@
 namespace sluice::softnic {
 
 struct TreeEntry {
-  bool link = false;    // symbolic link: `content` is its target
+  bool link = false;  // symbolic link: `content` is its target
   std::string content;
   auto operator<=>(const TreeEntry&) const = default;
 };

@@ -55,7 +55,8 @@ Result<std::optional<std::int32_t>> netns_id(const os::NetNs& other) {
   request.attribute.rta_len = RTA_LENGTH(4);
   request.attribute.rta_type = NETNSA_FD;
   request.fd = other.fd();
-  if (::send(socket.get(), &request, sizeof request, 0) < 0) return fail_errno(errno, "RTM_GETNSID");
+  if (::send(socket.get(), &request, sizeof request, 0) < 0)
+    return fail_errno(errno, "RTM_GETNSID");
   std::array<std::uint8_t, 1024> answer{};
   const ssize_t got = ::recv(socket.get(), answer.data(), answer.size(), 0);
   if (got < 0) return fail_errno(errno, "answer to RTM_GETNSID");

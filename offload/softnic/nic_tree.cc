@@ -27,12 +27,16 @@ class Builder {
   }
 
  private:
-  static std::string bus_of(const nic::PciAddress& address) { return address.to_string().substr(5, 2); }
+  static std::string bus_of(const nic::PciAddress& address) {
+    return address.to_string().substr(5, 2);
+  }
 
   void file(const std::string& path, std::string_view line) {
     tree_[path] = {false, std::string(line).append("\n")};
   }
-  void link(const std::string& path, std::string target) { tree_[path] = {true, std::move(target)}; }
+  void link(const std::string& path, std::string target) {
+    tree_[path] = {true, std::move(target)};
+  }
 
   std::string device_directory(const nic::PciAddress& address) const {
     return pci_root_ + "/" + address.to_string();

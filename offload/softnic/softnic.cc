@@ -19,10 +19,10 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-constexpr Duration kSettle = milliseconds(10);     // events of one change come in a bunch
+constexpr Duration kSettle = milliseconds(10);  // events of one change come in a bunch
 constexpr Duration kFirstRetry = milliseconds(250);
 constexpr Duration kLastRetry = seconds(30);
-constexpr std::size_t kNameMax = 15;               // IFNAMSIZ - 1
+constexpr std::size_t kNameMax = 15;  // IFNAMSIZ - 1
 
 Status check(const Options& options) {
   if (options.vfs == 0 || options.vfs > kMaxVfs) {
@@ -31,8 +31,10 @@ Status check(const Options& options) {
   }
   const auto last = static_cast<std::uint16_t>(options.vfs - 1);
   if (options.uplink.empty() || vf_name(options.uplink, last).size() > kNameMax) {
-    return fail(Code::kInvalid, "uplink \"" + options.uplink + "\": a VF is named <uplink>v<index>, "
-                                "allowed are " + std::to_string(kNameMax) + " characters");
+    return fail(Code::kInvalid, "uplink \"" + options.uplink +
+                                    "\": a VF is named <uplink>v<index>, "
+                                    "allowed are " +
+                                    std::to_string(kNameMax) + " characters");
   }
   if (options.node.empty()) return fail(Code::kInvalid, "node \"\": a name is needed");
   if (options.run_dir.empty() || options.rep_netns_path.empty()) {
@@ -70,8 +72,8 @@ class SoftNicImpl final : public SoftNic {
 
  private:
   struct VfSlot {
-    MacAddr admin_mac;         // zero: none
-    netlink::IfIndex attached; // the representor that the leg in the sink stands on; 0: none
+    MacAddr admin_mac;          // zero: none
+    netlink::IfIndex attached;  // the representor that the leg in the sink stands on; 0: none
   };
 
   MacAddr mac_of(std::uint16_t index) const {
@@ -101,7 +103,7 @@ class SoftNicImpl final : public SoftNic {
   LiveTree tree_;
   std::vector<VfSlot> vfs_;
   netlink::IfIndex uplink_attached_;
-  Links links_;                   // as of the last scan
+  Links links_;  // as of the last scan
   std::vector<VfState> states_;
   std::optional<netlink::Monitor> here_events_, rep_events_;
   std::unique_ptr<VfService> service_;
@@ -129,11 +131,11 @@ Status SoftNicImpl::start() {
     }
   }
   SLUICE_CHECK_OK(reconcile());
-  SLUICE_TRY(service_, VfService::listen(loop_, vf_control_socket(),
-                                         [this](const nic::PciAddress& vf,
-                                                std::optional<MacAddr> mac) {
-                                           return set_admin_mac(vf, mac);
-                                         }));
+  SLUICE_TRY(service_,
+             VfService::listen(loop_, vf_control_socket(),
+                               [this](const nic::PciAddress& vf, std::optional<MacAddr> mac) {
+                                 return set_admin_mac(vf, mac);
+                               }));
   return {};
 }
 
@@ -302,8 +304,8 @@ Result<MacAddr> SoftNicImpl::set_admin_mac(const nic::PciAddress& vf, std::optio
   SLUICE_TRY(const auto links, pairs_.scan());
   const VfPair& pair = links.vfs[index];
   if (!pair.netdev || !pair.representor) {
-    return fail(Code::kPrecondition, "VF " + vf.to_string() +
-                                         ": its netdev isn't in the host's network namespace");
+    return fail(Code::kPrecondition,
+                "VF " + vf.to_string() + ": its netdev isn't in the host's network namespace");
   }
   netlink::LinkChange change;
   change.mac = mac->is_zero() ? vf_mac(options_.node, index) : *mac;

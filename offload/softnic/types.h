@@ -13,16 +13,16 @@
 
 namespace sluice::softnic {
 
-inline constexpr std::uint16_t kMaxVfs = 30;        // the eswitch's ports: uplink, host, 30 VFs
-inline constexpr std::uint16_t kUplinkPort = 0;     // switch port numbers
-inline constexpr std::uint16_t kFirstVfPort = 2;    // 1 is the host port, which is not the NIC's
+inline constexpr std::uint16_t kMaxVfs = 30;      // the eswitch's ports: uplink, host, 30 VFs
+inline constexpr std::uint16_t kUplinkPort = 0;   // switch port numbers
+inline constexpr std::uint16_t kFirstVfPort = 2;  // 1 is the host port, which is not the NIC's
 
 struct Options {
-  std::string uplink;           // the real netdev that is the wire; it keeps its addresses
-  std::uint16_t vfs = 0;        // 1 to kMaxVfs
-  std::string rep_netns_path;   // the representors' namespace, kept here by a bind mount
-  std::string run_dir;          // sysfs tree at <run_dir>/sysfs, VfControl socket at <run_dir>/vf.sock
-  std::string node;             // identities (MACs, switch id) are derived from this name
+  std::string uplink;          // the real netdev that is the wire; it keeps its addresses
+  std::uint16_t vfs = 0;       // 1 to kMaxVfs
+  std::string rep_netns_path;  // the representors' namespace, kept here by a bind mount
+  std::string run_dir;  // sysfs tree at <run_dir>/sysfs, VfControl socket at <run_dir>/vf.sock
+  std::string node;     // identities (MACs, switch id) are derived from this name
 };
 
 // Implemented over the software eswitch. Called on the loop's thread.

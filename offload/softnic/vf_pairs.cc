@@ -24,7 +24,8 @@ Status disable_ipv6_here() {
                            "/proc/sys/net/ipv6/conf/default/disable_ipv6"}) {
     const os::UniqueFd fd(::open(path, O_WRONLY | O_CLOEXEC));
     if (!fd && errno == ENOENT) return {};  // a kernel without IPv6
-    if (!fd || ::write(fd.get(), "1", 1) != 1) return fail_errno(errno, std::string("write ") + path);
+    if (!fd || ::write(fd.get(), "1", 1) != 1)
+      return fail_errno(errno, std::string("write ") + path);
   }
   return {};
 }
@@ -119,7 +120,8 @@ Status VfPairs::remove_surplus() {
     const auto index = representor_index(rep.name);
     if (!index || *index < options_.vfs || rep.kind != kVeth) continue;
     const bool is_here = std::any_of(links.begin(), links.end(), [&](const netlink::Link& link) {
-      return link.peer == rep.index && link.peer_netns && rep_netns && *link.peer_netns == *rep_netns;
+      return link.peer == rep.index && link.peer_netns && rep_netns &&
+             *link.peer_netns == *rep_netns;
     });
     if (is_here) {
       SLUICE_CHECK_OK(there_.delete_link(rep.index));

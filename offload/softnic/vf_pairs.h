@@ -37,7 +37,8 @@ class VfPairs {
   Status make(std::uint16_t index, const MacAddr& mac, std::uint32_t mtu);
   Status change_netdev(netlink::IfIndex netdev, const netlink::LinkChange& change);
 
-  // The administrative MAC is kept with the pair (as the representor's alias), so that it outlives us.
+  // The administrative MAC is kept with the pair (as the representor's alias), so that it outlives
+  // us.
   Status remember_admin_mac(netlink::IfIndex representor, const MacAddr& mac);
   static MacAddr remembered_admin_mac(const netlink::Link& representor);  // zero: none
 

@@ -9,8 +9,8 @@ namespace {
 Result<MacAddr> handle(const std::string& request, const VfService::SetMac& set_mac) {
   api::VfRequest message;
   if (!message.ParseFromString(request)) {
-    return fail(Code::kInvalid, "request of " + std::to_string(request.size()) +
-                                    " bytes: not a VfRequest");
+    return fail(Code::kInvalid,
+                "request of " + std::to_string(request.size()) + " bytes: not a VfRequest");
   }
   SLUICE_TRY(const auto address, nic::PciAddress::parse(message.pci_address()));
   std::optional<MacAddr> mac;

@@ -154,7 +154,9 @@ std::string_view nearest(std::string_view word, std::span<const FieldSpec> allow
 }
 
 Status check_fields(const json& object, const Schema& schema, const std::string& path) {
-  for (const auto& [name, value] : object.items()) {
+  for (const auto& entry : object.items()) {
+    const std::string& name = entry.key();
+    const json& value = entry.value();
     const auto field = std::find_if(schema.fields.begin(), schema.fields.end(),
                                     [&](const FieldSpec& spec) { return spec.name == name; });
     if (field == schema.fields.end()) {

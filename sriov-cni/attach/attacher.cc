@@ -30,8 +30,8 @@ Result<os::NetNs> open_pod(const std::string& path) {
   }
   SLUICE_TRY(const auto here, os::NetNs::current());
   if (here.inode() == pod->inode()) {
-    return cni_fail(kInvalidEnvironment, "CNI_NETNS '" + path.substr(0, 200) +
-                                             "' is the host's own namespace");
+    return cni_fail(kInvalidEnvironment,
+                    "CNI_NETNS '" + path.substr(0, 200) + "' is the host's own namespace");
   }
   return pod;
 }
@@ -157,8 +157,8 @@ Status Attacher::claim_vf(const RecordStore& records, const nic::PciAddress& add
   for (auto& other : all) {
     if (other.pci != address.to_string() || other.port_returned) continue;
     if (pod_of(other, "")) {
-      return cni_fail(kTryAgainLater, "VF " + other.pci + " is still in pod " + other.pod + " (" +
-                                          other.id + ")");
+      return cni_fail(kTryAgainLater,
+                      "VF " + other.pci + " is still in pod " + other.pod + " (" + other.id + ")");
     }
     log_.info("taking a VF from a dead pod", {{"vf", other.pci}, {"id", other.id}});
     // Its engine part may have to wait; the VF itself must come back now.
@@ -185,8 +185,13 @@ Status Attacher::carry_out(Plan& plan, const RecordStore& records) {
     SLUICE_CHECK_OK(make_veth(record, *plan.pod, plan.mtu));
   }
   SLUICE_CHECK_OK(configure_pod(*plan.pod, record.interface, record.ip, plan.node.gateway));
-  Attachment attachment{record.id, record.pod, record.interface, record.mac, record.ip,
-                        record.pci, record.pci.empty() ? record.host_name : ""};
+  Attachment attachment{record.id,
+                        record.pod,
+                        record.interface,
+                        record.mac,
+                        record.ip,
+                        record.pci,
+                        record.pci.empty() ? record.host_name : ""};
   plan.told_engine = true;  // also when its answer doesn't come
   return engine_.attach(attachment);
 }
@@ -205,8 +210,8 @@ Status Attacher::undo(Record record, const RecordStore& records, const os::NetNs
     record.port_returned = returned.has_value();
     keep(std::move(returned));
   }
-  // An address that the engine may still have rules for is nobody else's yet: it and the record wait
-  // for the next try.
+  // An address that the engine may still have rules for is nobody else's yet: it and the record
+  // wait for the next try.
   if (!first) {
     if (record.port_returned) {
       // The record may be missing when ADD failed before it; then nothing was told or moved either.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // ADD and DEL: the steps, their order, and the undoing.
 //
-// Contract: ADD does everything or nothing; its error is the first one. DEL may be called any number
-// of times, also for what was never added. Both take the attachment's lock, so that a DEL waits for
-// the ADD that the runtime gave up on.
+// Contract: ADD does everything or nothing; its error is the first one. DEL may be called any
+// number of times, also for what was never added. Both take the attachment's lock, so that a DEL
+// waits for the ADD that the runtime gave up on.
 // Threading: one call at a time in a process; any number of processes.
 #pragma once
 

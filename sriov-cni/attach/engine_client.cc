@@ -29,8 +29,8 @@ Result<api::Response> call(const std::string& socket, const api::Request& reques
     auto error = std::move(answer).error();
     // Whatever keeps us from reaching it (no socket yet, refused, reset) may be over soon.
     if (error.code != Code::kTimeout) error.code = Code::kUnavailable;
-    return fail(std::move(error).with("asking the offload engine at " + socket)
-                    .and_retry(Retry::kLater));
+    return fail(
+        std::move(error).with("asking the offload engine at " + socket).and_retry(Retry::kLater));
   }
   api::Response response;
   if (!response.ParseFromString(*answer)) {
@@ -38,7 +38,8 @@ Result<api::Response> call(const std::string& socket, const api::Request& reques
   }
   if (response.has_failure()) {
     const auto code = parse_code(response.failure().code());
-    return fail(code, "the offload engine refused: " + response.failure().message().substr(0, 2000));
+    return fail(code,
+                "the offload engine refused: " + response.failure().message().substr(0, 2000));
   }
   return response;
 }

@@ -15,7 +15,8 @@ namespace {
 Status refuse_router_advertisements(const std::string& interface) {
   const auto path = "/proc/sys/net/ipv6/conf/" + interface + "/accept_ra";
   const os::UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-  if (fd) [[maybe_unused]] const auto written = ::write(fd.get(), "0\n", 2);
+  if (fd) [[maybe_unused]]
+    const auto written = ::write(fd.get(), "0\n", 2);
   return {};
 }
 

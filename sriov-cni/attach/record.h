@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is known of an attachment on disk: enough to undo it without the configuration, the engine or
-// the pod's namespace.
+// What is known of an attachment on disk: enough to undo it without the configuration, the engine
+// or the pod's namespace.
 //
 // Contract: written before anything is moved, replaced atomically, removed last.
 #pragma once
@@ -18,9 +18,9 @@ namespace sluice::cni {
 struct Record {
   std::string id;  // "<container id>/<interface>"
   std::string interface, pod;
-  std::string netns;             // path and inode of the pod's namespace
+  std::string netns;  // path and inode of the pod's namespace
   std::uint64_t netns_inode = 0;
-  std::string node;              // whose block the address is of
+  std::string node;  // whose block the address is of
   MacAddr mac;
   Ipv4 ip;
   std::string pci;        // a VF's address; empty: a veth

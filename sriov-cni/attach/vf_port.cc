@@ -31,7 +31,8 @@ Result<nic::Inventory> inventory_of(const std::string& sysfs_root) {
   return nic::read_inventory(root);
 }
 
-// Which of the links in a namespace is the attachment's. A failed move leaves it under its old name.
+// Which of the links in a namespace is the attachment's. A failed move leaves it under its old
+// name.
 std::optional<Link> own_link(const std::vector<Link>& links, const Record& record) {
   for (const auto& link : links) {
     if (link.alias == record.alias()) return link;
@@ -66,8 +67,8 @@ Status bring_home(const Record& record, const os::NetNs& pod) {
   // It may have arrived all the same, under whatever name; restore_here() sees to the rest.
   const auto still = there.link(link->index);
   if (still && own_link({*still}, record)) {
-    return fail(std::move(moved).error().with("bringing " + record.pci + " back from " +
-                                              record.netns));
+    return fail(
+        std::move(moved).error().with("bringing " + record.pci + " back from " + record.netns));
   }
   return {};
 }
@@ -83,8 +84,8 @@ Status restore_here(const Record& record, const nic::Vf& vf) {
     if (link && link->alias != record.alias()) return {};
   }
   if (!link) return link.error().code == Code::kNotFound ? Status{} : fail(link.error());
-  const bool ours = link->alias == record.alias() ||
-                    (link->name == record.interface && link->mac == record.mac);
+  const bool ours =
+      link->alias == record.alias() || (link->name == record.interface && link->mac == record.mac);
   const bool as_before = link->name == record.host_name && link->mac == record.host_mac &&
                          link->mtu == record.host_mtu;
   if (!ours && link->name != record.host_name) return {};
@@ -115,14 +116,15 @@ Result<FoundVf> find_vf(const std::string& sysfs_root, const nic::PciAddress& ad
                                     sysfs_root + "; " + list_vfs(inventory));
   }
   const auto later = [&](const std::string& why) {
-    Error error{Code::kUnavailable, Domain::kNone, 0, "VF " + address.to_string() + " " + why,
-                {}, Retry::kLater};
+    Error error{Code::kUnavailable, Domain::kNone, 0, "VF " + address.to_string() + " " + why, {},
+                Retry::kLater};
     return fail(std::move(error));
   };
   if (!vf->netdev) {
     return later(vf->driver.empty() ? "has no driver"
                                     : "has no netdev here: it is in a namespace or on its way "
-                                      "back, or its driver '" + vf->driver + "' makes none");
+                                      "back, or its driver '" +
+                                          vf->driver + "' makes none");
   }
   SLUICE_TRY(auto here, Rtnl::open());
   auto link = here.link(vf->netdev->name);

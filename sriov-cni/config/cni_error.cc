@@ -20,14 +20,22 @@ int cni_code(const Error& error) {
   switch (error.code) {
     case Code::kUnavailable:
     case Code::kTimeout:
-    case Code::kExhausted: return kTryAgainLater;
-    case Code::kInvalid: return error.domain == Domain::kKernel ? kIoFailure : kInvalidConfig;
-    case Code::kExists: return kExists;
-    case Code::kNotFound: return kNotFound;
-    case Code::kPrecondition: return kPrecondition;
-    case Code::kPermission: return kPermission;
-    case Code::kUnsupported: return kUnsupported;
-    case Code::kInternal: break;
+    case Code::kExhausted:
+      return kTryAgainLater;
+    case Code::kInvalid:
+      return error.domain == Domain::kKernel ? kIoFailure : kInvalidConfig;
+    case Code::kExists:
+      return kExists;
+    case Code::kNotFound:
+      return kNotFound;
+    case Code::kPrecondition:
+      return kPrecondition;
+    case Code::kPermission:
+      return kPermission;
+    case Code::kUnsupported:
+      return kUnsupported;
+    case Code::kInternal:
+      break;
   }
   return error.domain == Domain::kKernel ? kIoFailure : kInternal;
 }

@@ -33,9 +33,8 @@ Status check_container_id(const std::string& id) {
 
 Status check_interface(const std::string& name) {
   const bool good = name.size() <= kMaxInterfaceName && name != "." && name != ".." &&
-                    std::all_of(name.begin(), name.end(), [](char c) {
-                      return c > ' ' && c < 0x7f && c != '/' && c != ':';
-                    });
+                    std::all_of(name.begin(), name.end(),
+                                [](char c) { return c > ' ' && c < 0x7f && c != '/' && c != ':'; });
   if (good && name != "lo") return {};
   return cni_fail(kInvalidEnvironment, "CNI_IFNAME is '" + name.substr(0, 80) +
                                            "'; allowed are up to 15 characters without '/', ':' "
@@ -63,9 +62,8 @@ Result<std::map<std::string, std::string>> parse_args(const std::string& text) {
     at = end + 1;
   }
   const auto ignore = out.find("IgnoreUnknown");
-  const bool lax = ignore != out.end() &&
-                   (ignore->second == "1" || ignore->second == "true" || ignore->second == "True" ||
-                    ignore->second == "TRUE");
+  const bool lax = ignore != out.end() && (ignore->second == "1" || ignore->second == "true" ||
+                                           ignore->second == "True" || ignore->second == "TRUE");
   for (const auto& [key, value] : out) {
     if (lax || std::find(kKnown.begin(), kKnown.end(), key) != kKnown.end()) continue;
     return cni_fail(kInvalidEnvironment, "CNI_ARGS: key '" + key.substr(0, 80) +
@@ -136,9 +134,12 @@ Result<Invocation> read_invocation(Verb verb, const Variables& variables) {
 
 std::string_view to_string(Verb verb) {
   switch (verb) {
-    case Verb::kAdd: return "ADD";
-    case Verb::kDel: return "DEL";
-    case Verb::kVersion: return "VERSION";
+    case Verb::kAdd:
+      return "ADD";
+    case Verb::kDel:
+      return "DEL";
+    case Verb::kVersion:
+      return "VERSION";
   }
   return "VERSION";
 }

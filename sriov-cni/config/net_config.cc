@@ -13,10 +13,10 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::array<std::string_view, 13> kKeys = {
-    "args",       "capabilities", "cniVersion", "deviceID",   "disableCheck", "disableGC", "engineSocket",
-    "mtu",        "name",         "pciBusID",   "prevResult", "runtimeConfig", "stateDir"};
-constexpr std::string_view kTypeKey = "type";
+constexpr std::array<std::string_view, 14> kKeys = {
+    "args",       "capabilities",  "cniVersion", "deviceID", "disableCheck",
+    "disableGC",  "engineSocket",  "mtu",        "name",     "pciBusID",
+    "prevResult", "runtimeConfig", "stateDir",   "type"};
 constexpr std::size_t kMaxUnixPath = 107;
 constexpr std::size_t kMaxStatePath = 1024;
 constexpr std::uint32_t kMinMtu = 576, kMaxMtu = 65535;
@@ -38,7 +38,7 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 
 Status check_keys(const Json& json) {
   for (const auto& [key, value] : json.items()) {
-    if (key == kTypeKey || std::find(kKeys.begin(), kKeys.end(), key) != kKeys.end()) continue;
+    if (std::find(kKeys.begin(), kKeys.end(), key) != kKeys.end()) continue;
     if (key.find('.') != std::string::npos || key.find('/') != std::string::npos) continue;
     if (key == "ipam" && value.is_object() && value.empty()) continue;
     const auto shown = key.substr(0, 64);
@@ -87,8 +87,8 @@ Status read_version(const Json& json, NetConfig& out) {
   if (std::find(supported.begin(), supported.end(), out.cni_version) != supported.end()) return {};
   std::string list;
   for (const auto version : supported) list.append(list.empty() ? "" : ", ").append(version);
-  return cni_fail(kIncompatibleVersion, "cniVersion is '" + out.cni_version.substr(0, 40) +
-                                            "'; supported are " + list);
+  return cni_fail(kIncompatibleVersion,
+                  "cniVersion is '" + out.cni_version.substr(0, 40) + "'; supported are " + list);
 }
 
 Status read_name(const Json& json, NetConfig& out) {
@@ -114,8 +114,8 @@ Status check_runtime_config(const Json& json) {
         key.find('/') != std::string::npos) {
       continue;
     }
-    return cni_fail(kInvalidConfig, "runtimeConfig." + key.substr(0, 64) +
-                                        " is unsupported; allowed is deviceID");
+    return cni_fail(kInvalidConfig,
+                    "runtimeConfig." + key.substr(0, 64) + " is unsupported; allowed is deviceID");
   }
   return {};
 }
@@ -139,8 +139,8 @@ Status read_device(const Json& json, NetConfig& out) {
     }
     if (out.device && *out.device != *address) {
       return cni_fail(kInvalidConfig, std::string(place) + " is " + address->to_string() +
-                                          " but the device is given as " +
-                                          out.device->to_string() + " too");
+                                          " but the device is given as " + out.device->to_string() +
+                                          " too");
     }
     out.device = *address;
   }

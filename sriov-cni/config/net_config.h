@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The network configuration on stdin, validated.
 //
-// Contract: on ADD an unknown key is an error (code 7) that names the nearest known one; keys with a
-// '.' or a '/' belong to others and are accepted. On DEL only what DEL needs is read, because a
+// Contract: on ADD an unknown key is an error (code 7) that names the nearest known one; keys with
+// a '.' or a '/' belong to others and are accepted. On DEL only what DEL needs is read, because a
 // configuration that became invalid must not keep its pods from going.
 // Source: CNI SPEC 1.1.0 section 1, CONVENTIONS.md (runtimeConfig, args).
 #pragma once

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What ADD and VERSION print, in the shape of the configuration's cniVersion.
 //
-// Source: CNI SPEC 1.1.0 section 5 "Result Types" and the older versions of it: 0.3.1 and 0.4.0 have
-// "version" in ips and always "dns"; mtu and pciID of an interface and a route's scope came with 1.1.0.
+// Source: CNI SPEC 1.1.0 section 5 "Result Types" and the older versions of it: 0.3.1 and 0.4.0
+// have "version" in ips and always "dns"; mtu and pciID of an interface and a route's scope came
+// with 1.1.0.
 #pragma once
 
 #include <cstdint>

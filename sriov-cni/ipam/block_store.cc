@@ -28,8 +28,7 @@ Status check_node(const std::string& node) {
 Result<Ipv4> pick(const Prefix4& block, const std::set<Ipv4>& taken, Ipv4 last) {
   const std::uint32_t first = block.address.value + 2;  // after the network's and the node's own
   const std::uint32_t end = (block.address.value | ~block.mask());  // broadcast
-  const std::uint32_t start =
-      last.value >= first && last.value < end - 1 ? last.value + 1 : first;
+  const std::uint32_t start = last.value >= first && last.value < end - 1 ? last.value + 1 : first;
   std::uint32_t candidate = start;
   do {
     if (taken.count(Ipv4{candidate}) == 0) return Ipv4{candidate};

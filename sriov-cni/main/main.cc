@@ -96,13 +96,20 @@ int run() {
   const auto ms =
       std::chrono::duration_cast<std::chrono::milliseconds>(clock.now() - begin).count();
   if (!outcome) {
-    log.error("call failed", {{"verb", to_string(*verb)}, {"id", call->id()}, {"pod", call->pod},
-                              {"ms", ms}, {"code", cni_code(outcome.error())},
+    log.error("call failed", {{"verb", to_string(*verb)},
+                              {"id", call->id()},
+                              {"pod", call->pod},
+                              {"ms", ms},
+                              {"code", cni_code(outcome.error())},
                               {"error", outcome.error()}});
     return refuse(*input, outcome.error());
   }
-  log.info("call done", {{"verb", to_string(*verb)}, {"id", call->id()}, {"pod", call->pod},
-                         {"ms", ms}, {"device", outcome->device}, {"ip", outcome->ip}});
+  log.info("call done", {{"verb", to_string(*verb)},
+                         {"id", call->id()},
+                         {"pod", call->pod},
+                         {"ms", ms},
+                         {"device", outcome->device},
+                         {"ip", outcome->ip}});
   if (!outcome->out.empty()) print(outcome->out);
   return 0;
 }
@@ -114,9 +121,12 @@ int main() {
   try {
     return sluice::cni::run();
   } catch (const std::exception& error) {  // out of memory, mostly
-    sluice::cni::print(sluice::cni::error_json(
-        "1.1.0", sluice::Error{sluice::Code::kInternal, sluice::Domain::kNone, 0, error.what(), {},
-                               sluice::Retry::kNever}));
+    sluice::cni::print(sluice::cni::error_json("1.1.0", sluice::Error{sluice::Code::kInternal,
+                                                                      sluice::Domain::kNone,
+                                                                      0,
+                                                                      error.what(),
+                                                                      {},
+                                                                      sluice::Retry::kNever}));
     return 1;
   }
 }

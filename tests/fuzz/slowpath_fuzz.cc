@@ -90,7 +90,8 @@ struct Where {
 Where where_of(std::uint8_t byte) {
   static constexpr std::uint32_t kOrigins[] = {0, model::meta::kLocal, model::meta::kTunnel,
                                                model::meta::kWire};
-  const model::PortId ports[] = {model::PortId::vf(0), model::PortId::host(), model::PortId::uplink(),
+  const model::PortId ports[] = {model::PortId::vf(0), model::PortId::host(),
+                                 model::PortId::uplink(),
                                  model::PortId::vf(static_cast<std::uint16_t>(byte >> 5U))};
   return {ports[byte & 3U], kOrigins[byte >> 2U & 3U]};
 }

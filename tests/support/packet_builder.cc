@@ -9,7 +9,9 @@ namespace {
 
 constexpr std::size_t kEth = 14, kIp = 20;
 
-void put8(Frame& out, std::size_t value) { out.push_back(static_cast<std::uint8_t>(value & 0xffU)); }
+void put8(Frame& out, std::size_t value) {
+  out.push_back(static_cast<std::uint8_t>(value & 0xffU));
+}
 void put16(Frame& out, std::size_t value) {
   put8(out, value >> 8U);
   put8(out, value);
@@ -21,7 +23,9 @@ void put32(Frame& out, std::uint32_t value) {
 void put_mac(Frame& out, const MacAddr& value) {
   out.insert(out.end(), value.bytes.begin(), value.bytes.end());
 }
-void put_text(Frame& out, std::string_view text) { out.insert(out.end(), text.begin(), text.end()); }
+void put_text(Frame& out, std::string_view text) {
+  out.insert(out.end(), text.begin(), text.end());
+}
 
 std::uint16_t get16(std::span<const std::uint8_t> in, std::size_t at) {
   return static_cast<std::uint16_t>(in[at] * 256U + in[at + 1]);
@@ -126,7 +130,8 @@ bool read_ip(View& out, std::span<const std::uint8_t> packet, bool whole) {
   if (packet.size() < kIp || packet[0] >> 4U != 4) return false;
   const std::size_t header = static_cast<std::size_t>(packet[0] & 15U) * 4;
   out.ip_length = get16(packet, 2);
-  if (header < kIp || packet.size() < header || (whole && out.ip_length > packet.size())) return false;
+  if (header < kIp || packet.size() < header || (whole && out.ip_length > packet.size()))
+    return false;
   if (whole) packet = packet.first(out.ip_length);
   out.ip_checksum_ok = ones_sum(packet.first(header)) == 0xffff;
   const std::uint16_t fragment = get16(packet, 6);
@@ -213,7 +218,8 @@ Frame icmp_error_frame(const Eth& eth, const IpFields& fields, std::uint8_t type
   return out;
 }
 
-Frame ip_frame(const Eth& eth, const IpFields& fields, std::uint8_t proto, std::string_view payload) {
+Frame ip_frame(const Eth& eth, const IpFields& fields, std::uint8_t proto,
+               std::string_view payload) {
   Frame out = begin_ip(eth, fields, proto, payload.size());
   put_text(out, payload);
   return out;

@@ -46,7 +46,8 @@ Frame echo_frame(const Eth& eth, const IpFields& fields, bool request, std::uint
 Frame icmp_error_frame(const Eth& eth, const IpFields& fields, std::uint8_t type, std::uint8_t code,
                        std::span<const std::uint8_t> quoted, std::uint16_t mtu = 0);
 // Any other IP protocol.
-Frame ip_frame(const Eth& eth, const IpFields& fields, std::uint8_t proto, std::string_view payload);
+Frame ip_frame(const Eth& eth, const IpFields& fields, std::uint8_t proto,
+               std::string_view payload);
 // Broadcast by its sender.
 Frame arp_request_frame(const MacAddr& sender, Ipv4 sender_ip, Ipv4 target_ip);
 Frame vxlan_frame(const Eth& eth, const IpFields& fields, std::uint32_t vni, const Frame& inner,

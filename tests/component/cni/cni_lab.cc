@@ -99,13 +99,19 @@ void CniLab::show_netdev(const std::string& pci, const std::string& name) {
 
 Answer CniLab::call(const std::string& verb, const Pod& pod, nlohmann::json more,
                     const std::string& netns) const {
-  nlohmann::json config = {{"cniVersion", "1.1.0"},  {"name", "pods"},
-                           {"type", "sluice-cni"},   {"engineSocket", engine->socket()},
+  nlohmann::json config = {{"cniVersion", "1.1.0"},
+                           {"name", "pods"},
+                           {"type", "sluice-cni"},
+                           {"engineSocket", engine->socket()},
                            {"stateDir", dir + "/state"}};
   config.update(more);
   const std::vector<std::string> argv = {
-      "/usr/bin/env", "-i", "CNI_COMMAND=" + verb, "CNI_CONTAINERID=" + pod.container,
-      "CNI_IFNAME=eth0", "CNI_NETNS=" + (netns == "as the pod's" ? pod.path() : netns),
+      "/usr/bin/env",
+      "-i",
+      "CNI_COMMAND=" + verb,
+      "CNI_CONTAINERID=" + pod.container,
+      "CNI_IFNAME=eth0",
+      "CNI_NETNS=" + (netns == "as the pod's" ? pod.path() : netns),
       "CNI_ARGS=IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=" + pod.container,
       SLUICE_CNI};
   Answer answer;
@@ -137,7 +143,8 @@ void CniLab::check_clean() const {
   CHECK(addresses().empty());
   CHECK(attachments().empty());
   CHECK(engine->attachments().empty());
-  for (const auto& found : rtnl().links().value()) {
+  const auto links = rtnl().links().value();
+  for (const auto& found : links) {
     INFO(found.name);
     CHECK_FALSE(found.name.starts_with("sl"));
   }

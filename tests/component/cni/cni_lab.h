@@ -42,10 +42,13 @@ class CniLab {
   CniLab();
   ~CniLab();
 
-  Answer call(const std::string& verb, const Pod& pod, nlohmann::json more = nlohmann::json::object(),
+  Answer call(const std::string& verb, const Pod& pod,
+              nlohmann::json more = nlohmann::json::object(),
               const std::string& netns = "as the pod's") const;
   Answer add(const Pod& pod, nlohmann::json more = nlohmann::json::object()) const;
-  Answer add_vf(const Pod& pod, const std::string& pci) const { return add(pod, {{"deviceID", pci}}); }
+  Answer add_vf(const Pod& pod, const std::string& pci) const {
+    return add(pod, {{"deviceID", pci}});
+  }
   Answer del(const Pod& pod) const { return call("DEL", pod); }
 
   // Makes VF `index` (vf0, vf1: name, MAC 02:00:00:00:01:0<index>, MTU 1500) and shows it in sysfs.

@@ -27,7 +27,8 @@ void check_pod(const Pod& pod, const std::string& ip, const std::string& mac, st
   CHECK(addresses[0].ip.to_string() == ip);
   CHECK(addresses[0].prefix_length == 32);
   bool gateway = false, fallback = false;
-  for (const auto& route : rtnl.routes().value()) {
+  const auto routes = rtnl.routes().value();
+  for (const auto& route : routes) {
     if (route.destination.to_string() == "169.254.1.1/32") gateway = !route.gateway;
     if (route.destination.length == 0) {
       fallback = route.gateway && route.gateway->to_string() == "169.254.1.1";
@@ -43,17 +44,19 @@ TEST_CASE("a VF into a pod and back") {
   const auto added = lab.add_vf(pod, kVf0);
   INFO(added.out.dump());
   REQUIRE(added.status == 0);
-  CHECK(added.out == json{{"cniVersion", "1.1.0"},
-                          {"interfaces", {{{"name", "eth0"},
-                                           {"mac", "0a:58:0a:f4:01:02"},
-                                           {"mtu", 1450},
-                                           {"sandbox", pod.path()},
-                                           {"pciID", kVf0}}}},
-                          {"ips", {{{"interface", 0},
-                                    {"address", "10.244.1.2/32"},
-                                    {"gateway", "169.254.1.1"}}}},
-                          {"routes", {{{"dst", "169.254.1.1/32"}, {"scope", 253}},
-                                      {{"dst", "0.0.0.0/0"}, {"gw", "169.254.1.1"}}}}});
+  CHECK(
+      added.out ==
+      json{{"cniVersion", "1.1.0"},
+           {"interfaces",
+            {{{"name", "eth0"},
+              {"mac", "0a:58:0a:f4:01:02"},
+              {"mtu", 1450},
+              {"sandbox", pod.path()},
+              {"pciID", kVf0}}}},
+           {"ips", {{{"interface", 0}, {"address", "10.244.1.2/32"}, {"gateway", "169.254.1.1"}}}},
+           {"routes",
+            {{{"dst", "169.254.1.1/32"}, {"scope", 253}},
+             {{"dst", "0.0.0.0/0"}, {"gw", "169.254.1.1"}}}}});
   check_pod(pod, "10.244.1.2", "0a:58:0a:f4:01:02", 1450);
   CHECK_FALSE(lab.link("vf0"));
   CHECK(lab.engine->admin_mac(kVf0) == "0a:58:0a:f4:01:02");
@@ -256,9 +259,8 @@ TEST_CASE("ten pods at once have ten addresses, and two want the same VF") {
   std::vector<Answer> answers(pods.size());
   std::vector<std::thread> threads;
   for (std::size_t i = 0; i < pods.size(); ++i) {
-    threads.emplace_back([&, i] {
-      answers[i] = i < 10 ? lab.add(*pods[i]) : lab.add_vf(*pods[i], kVf1);
-    });
+    threads.emplace_back(
+        [&, i] { answers[i] = i < 10 ? lab.add(*pods[i]) : lab.add_vf(*pods[i], kVf1); });
   }
   for (auto& thread : threads) thread.join();
   std::set<std::string> addresses;

@@ -15,15 +15,13 @@ FakeEngine::~FakeEngine() { stop(); }
 
 void FakeEngine::start() {
   loop_ = os::EventLoop::create().value();
-  auto server = os::FrameServer::listen(*loop_, socket(), [this](std::string request, auto reply) {
-    reply(answer(request));
-  });
+  auto server = os::FrameServer::listen(
+      *loop_, socket(), [this](std::string request, auto reply) { reply(answer(request)); });
   REQUIRE(server);
   server_ = std::move(*server);
-  auto vf_server = os::FrameServer::listen(*loop_, directory_ + "/vf.sock",
-                                           [this](std::string request, auto reply) {
-                                             reply(answer_vf(request));
-                                           });
+  auto vf_server = os::FrameServer::listen(
+      *loop_, directory_ + "/vf.sock",
+      [this](std::string request, auto reply) { reply(answer_vf(request)); });
   REQUIRE(vf_server);
   vf_server_ = std::move(*vf_server);
   thread_ = std::thread([this] { loop_->run(); });

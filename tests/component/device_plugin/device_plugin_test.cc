@@ -15,8 +15,10 @@
 #include <string>
 #include <thread>
 
+#include <grpcpp/grpcpp.h>
 #include <nlohmann/json.hpp>
 
+#include "device-plugin/kubelet/deviceplugin.grpc.pb.h"
 #include "tests/component/device_plugin/background_program.h"
 #include "tests/component/device_plugin/fake_sysfs.h"
 
@@ -54,8 +56,12 @@ class Node {
         STANDIN_KUBELET, "--dir", dir_ + "/kubelet", "--control", dir_ + "/control.sock"});
   }
   void start_plugin(const std::string& config = "") {
-    std::vector<std::string> argv = {SLUICE_DEVICE_PLUGIN, "--sysfs-root",     dir_ + "/sys",
-                                     "--kubelet-dir",      dir_ + "/kubelet", "--rescan-seconds",
+    std::vector<std::string> argv = {SLUICE_DEVICE_PLUGIN,
+                                     "--sysfs-root",
+                                     dir_ + "/sys",
+                                     "--kubelet-dir",
+                                     dir_ + "/kubelet",
+                                     "--rescan-seconds",
                                      "1"};
     if (!config.empty()) {
       std::ofstream(dir_ + "/config.json") << config;
@@ -137,16 +143,81 @@ TEST_CASE("registers, lists in index order, allocates, refuses when all are take
 
   const auto first = node.allocate("shop/web-0", 1);
   CHECK(first["devices"] == json{vf_address(0)});
-  CHECK(first["envs"] == json{{"SLUICE_VF_VF", vf_address(0)},
-                              {"PCIDEVICE_SLUICE_DEV_VF", vf_address(0)}});
+  CHECK(first["envs"] ==
+        json{{"SLUICE_VF_VF", vf_address(0)}, {"PCIDEVICE_SLUICE_DEV_VF", vf_address(0)}});
   const auto more = node.allocate("shop/web-1", 3);
-  CHECK(more["envs"]["SLUICE_VF_VF"] ==
-        vf_address(1) + "," + vf_address(2) + "," + vf_address(3));
+  CHECK(more["envs"]["SLUICE_VF_VF"] == vf_address(1) + "," + vf_address(2) + "," + vf_address(3));
   CHECK(node.allocate("shop/web-2", 1)["error"] ==
         "shop/web-2 wants 1 of sluice.dev/vf, 0 of 4 are free");
   CHECK(node.resource()["devices"][0]["pod"] == "shop/web-0");
   CHECK(node.ask({{"op", "free"}, {"pod", "shop/web-1"}}) == json{{"freed", 3}});
   CHECK(node.allocate("shop/web-2", 1)["devices"] == json{vf_address(1)});
+}
+
+TEST_CASE("what the plugin answers on the wire") {
+  Node node;
+  node.start_kubelet();
+  node.start_plugin();
+  REQUIRE(eventually([&] { return node.healthy() == 4; }));
+  node.sysfs().unbind(vf_address(1));
+  REQUIRE(eventually([&] { return node.healthy() == 3; }));
+  grpc::ChannelArguments arguments;
+  arguments.SetString(GRPC_ARG_DEFAULT_AUTHORITY, "localhost");
+  const auto stub = v1beta1::DevicePlugin::NewStub(
+      grpc::CreateCustomChannel("unix:" + node.plugins_dir() + "/sluice.dev_vf.sock",
+                                grpc::InsecureChannelCredentials(), arguments));
+
+  v1beta1::AllocateRequest request;
+  request.add_container_requests()->add_devices_ids(vf_address(0));
+  auto* second = request.add_container_requests();
+  second->add_devices_ids(vf_address(1));
+  second->add_devices_ids("0000:99:00.1");
+  v1beta1::AllocateResponse refused;
+  grpc::ClientContext allocate;
+  const auto status = stub->Allocate(&allocate, request, &refused);
+  CHECK(status.error_code() == grpc::StatusCode::INVALID_ARGUMENT);
+  CHECK(status.error_message() ==
+        "devices of sluice.dev/vf: 0000:3b:00.3 is unhealthy (no driver is bound); 0000:99:00.1 is "
+        "unknown");
+
+  v1beta1::DevicePluginOptions options;
+  grpc::ClientContext ask_options;
+  REQUIRE(stub->GetDevicePluginOptions(&ask_options, {}, &options).ok());
+  CHECK_FALSE(options.pre_start_required());
+  CHECK(options.get_preferred_allocation_available());
+
+  v1beta1::PreferredAllocationRequest choice;
+  auto* container = choice.add_container_requests();
+  container->add_available_deviceids(vf_address(3));
+  container->add_available_deviceids(vf_address(2));
+  container->set_allocation_size(1);
+  v1beta1::PreferredAllocationResponse chosen;
+  grpc::ClientContext prefer;
+  REQUIRE(stub->GetPreferredAllocation(&prefer, choice, &chosen).ok());
+  REQUIRE(chosen.container_responses_size() == 1);
+  REQUIRE(chosen.container_responses(0).deviceids_size() == 1);
+  CHECK(chosen.container_responses(0).deviceids(0) == vf_address(2));
+
+  v1beta1::PreStartContainerResponse started;
+  grpc::ClientContext start;
+  CHECK(stub->PreStartContainer(&start, {}, &started).ok());
+
+  // A second watcher gets the list at once, with the NUMA node, and can leave at any time.
+  grpc::ClientContext watch;
+  const auto stream = stub->ListAndWatch(&watch, {});
+  v1beta1::ListAndWatchResponse list;
+  REQUIRE(stream->Read(&list));
+  REQUIRE(list.devices_size() == 4);
+  CHECK(list.devices(0).health() == "Healthy");
+  CHECK(list.devices(1).health() == "Unhealthy");
+  REQUIRE(list.devices(0).topology().nodes_size() == 1);
+  CHECK(list.devices(0).topology().nodes(0).id() == 0);
+  watch.TryCancel();
+  while (stream->Read(&list)) {
+  }
+  CHECK(stream->Finish().error_code() == grpc::StatusCode::CANCELLED);
+  node.sysfs().bind(vf_address(1), "vfdrv");
+  CHECK(eventually([&] { return node.healthy() == 4; }));
 }
 
 TEST_CASE("starts before there is a kubelet, or its directory") {

@@ -80,7 +80,8 @@ TEST_CASE("Links, addresses, routes and neighbours are told as they change") {
   REQUIRE(rtnl.delete_address(address));
   CHECK(wait_for(*monitor, [&] { return seen.addresses.back().deleted; }));
   REQUIRE(rtnl.delete_link(a));
-  CHECK(wait_for(*monitor, [&] { return has_link(seen, "sla", true) && has_link(seen, "slb", true); }));
+  CHECK(wait_for(*monitor,
+                 [&] { return has_link(seen, "sla", true) && has_link(seen, "slb", true); }));
   CHECK(seen.overruns == 0);
 }
 

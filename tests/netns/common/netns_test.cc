@@ -63,8 +63,8 @@ TEST_CASE("It works in a mount namespace of its own, whose mounts are private") 
     if (::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) ::_exit(3);
     const auto made = NetNs::create_named(dir / "sltest");
     const auto opened = NetNs::open(dir / "sltest");
-    const bool good = made && opened && made->inode() == opened->inode() &&
-                      NetNs::remove_named(dir / "sltest");
+    const bool good =
+        made && opened && made->inode() == opened->inode() && NetNs::remove_named(dir / "sltest");
     ::_exit(good ? 0 : 1);
   }
   int status = -1;

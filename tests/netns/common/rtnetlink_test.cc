@@ -20,11 +20,11 @@ const MacAddr kOtherMac = *MacAddr::parse("02:00:00:00:00:0b");
 Ipv4 ip(const char* text) { return *Ipv4::parse(text); }
 Prefix4 prefix(const char* text) { return *Prefix4::parse(text); }
 
-#define REQUIRE_OK(expression)                                    \
-  do {                                                            \
-    const auto& outcome_ = (expression);                          \
+#define REQUIRE_OK(expression)                                       \
+  do {                                                               \
+    const auto& outcome_ = (expression);                             \
     INFO((outcome_ ? std::string() : outcome_.error().to_string())); \
-    REQUIRE(outcome_);                                            \
+    REQUIRE(outcome_);                                               \
   } while (false)
 
 struct Space {
@@ -78,7 +78,8 @@ TEST_CASE("A veth pair is made with all that it shall have") {
   CHECK(a.peer == pair.b);
   const auto all = pair.rtnl.links();
   REQUIRE_OK(all);
-  CHECK(std::count_if(all->begin(), all->end(), [](const Link& l) { return l.kind == "veth"; }) == 2);
+  CHECK(std::count_if(all->begin(), all->end(), [](const Link& l) { return l.kind == "veth"; }) ==
+        2);
   CHECK(pair.rtnl.add_veth({"sla", {}, {}, {}, false}, {"slc", {}, {}, {}, false}).error().code ==
         Code::kExists);
 }
@@ -315,7 +316,7 @@ TEST_CASE("A bridge takes ports, their flags, and forwarding entries") {
   REQUIRE_OK(pair.rtnl.set_bridge_port(pair.b, open_again));
   const auto after = output_in(pair.netns, {"bridge", "-d", "link", "show", "dev", "slb"});
   CHECK(after.find("isolated off") != std::string::npos);
-  CHECK(after.find("locked on") != std::string::npos);  // what isn't named stays
+  CHECK(after.find("locked on") != std::string::npos);   // what isn't named stays
   CHECK_FALSE(pair.rtnl.set_bridge_port(pair.a, port));  // in no bridge
 
   join.master = IfIndex{};
@@ -363,6 +364,6 @@ TEST_CASE("A dump of many links is whole") {
   }
   const auto links = space.rtnl.links();
   REQUIRE_OK(links);
-  CHECK(std::count_if(links->begin(), links->end(), [](const Link& l) { return l.kind == "veth"; }) ==
-        200);
+  CHECK(std::count_if(links->begin(), links->end(),
+                      [](const Link& l) { return l.kind == "veth"; }) == 200);
 }

@@ -82,7 +82,8 @@ bool is_experimental(const Bytes& frame, std::uint8_t mark) {
   return frame[12] == 0x88 && frame[13] == 0xb5 && frame.back() == mark;
 }
 
-// A frame that goes through the same path as those before it; their fate is settled when it is seen.
+// A frame that goes through the same path as those before it; their fate is settled when it is
+// seen.
 void settle(Machine& machine, legs::Leg& leg, int pod, std::uint8_t mark) {
   send_raw(machine.pods[pod], "eth0", plain_frame(kGatewayMac, kPodMac[pod], mark));
   REQUIRE(await_frame(leg, [&](const Bytes& frame) { return is_experimental(frame, mark); }));
@@ -146,10 +147,11 @@ TEST_CASE("between pods the leg is the only way; broadcasts get to it and to nob
   CHECK(await_frame(*leg, [](const Bytes& frame) {
     return frame[12] == 8 && frame[13] == 6 && eth_source_of(frame) == kPodMac[0];
   }));
-  send_raw(machine.pods[0], "eth0", plain_frame(kPodMac[1], kPodMac[0], 1));    // to the other pod
+  send_raw(machine.pods[0], "eth0", plain_frame(kPodMac[1], kPodMac[0], 1));  // to the other pod
   send_raw(machine.pods[0], "eth0", plain_frame(kBroadcast, kPodMac[0], 1));
   send_raw(machine.pods[0], "eth0", plain_frame(machine.host->node0_mac(), kPodMac[0], 1));
-  send_raw(machine.pods[0], "eth0", plain_frame(mac("02:00:00:00:0f:0f"), kPodMac[0], 1));  // unknown
+  send_raw(machine.pods[0], "eth0",
+           plain_frame(mac("02:00:00:00:0f:0f"), kPodMac[0], 1));  // unknown
   send_raw(machine.pods[0], "eth0", plain_frame(mac("01:00:5e:00:00:fb"), kPodMac[0], 1));
   settle(machine, *leg, 0, 2);
   // Control: what the engine sends does arrive at the pod, after all that.
@@ -170,8 +172,8 @@ TEST_CASE("a source MAC that isn't the pod's never reaches the leg") {
   machine.add_pod(0);
   machine.add_pod(1);
   auto leg = leg_in(machine.reps, "host");
-  for (const MacAddr& stolen : {kPodMac[1], kGatewayMac, machine.host->node0_mac(),
-                                mac("02:00:00:00:0f:0f")}) {
+  for (const MacAddr& stolen :
+       {kPodMac[1], kGatewayMac, machine.host->node0_mac(), mac("02:00:00:00:0f:0f")}) {
     send_raw(machine.pods[0], "eth0", plain_frame(kGatewayMac, stolen, 4));
     send_raw(machine.pods[0], "eth0", plain_frame(kBroadcast, stolen, 4));
   }
@@ -283,16 +285,15 @@ TEST_CASE("the node's own NodePort connections leave by node0 to the gateway and
     const char* to;
     const char* source_on_leg;
   };
-  for (const Case& c : {Case{"127.0.0.1", "127.0.0.1", "10.244.1.1"},
-                        Case{"192.0.2.1", "192.0.2.1", "192.0.2.1"},
-                        Case{"0.0.0.0", "192.0.2.1", "192.0.2.1"}}) {
+  for (const Case& c :
+       {Case{"127.0.0.1", "127.0.0.1", "10.244.1.1"}, Case{"192.0.2.1", "192.0.2.1", "192.0.2.1"},
+        Case{"0.0.0.0", "192.0.2.1", "192.0.2.1"}}) {
     CAPTURE(c.to);
     CAPTURE(c.from);
     auto client = udp_socket(c.from, 0);
     send_udp(client.get(), c.to, kNodePort, "hello");
-    const auto frame = await_frame(*leg, [](const Bytes& f) {
-      return is_udp(f) && udp_port_of(f) == kNodePort;
-    });
+    const auto frame =
+        await_frame(*leg, [](const Bytes& f) { return is_udp(f) && udp_port_of(f) == kNodePort; });
     REQUIRE(frame);
     CHECK(destination_of(*frame) == ip("169.254.1.1"));
     CHECK(source_of(*frame) == ip(c.source_on_leg));
@@ -324,9 +325,8 @@ TEST_CASE("routes, addresses and tables follow the intent") {
   for (const char* to : {"10.244.1.10", "10.244.2.10", "10.96.0.10"}) {
     CAPTURE(to);
     send_udp(client.get(), to, 99, "x");
-    const auto frame = await_frame(*leg, [&](const Bytes& f) {
-      return is_udp(f) && destination_of(f) == ip(to);
-    });
+    const auto frame =
+        await_frame(*leg, [&](const Bytes& f) { return is_udp(f) && destination_of(f) == ip(to); });
     REQUIRE(frame);
     CHECK(source_of(*frame) == ip("10.244.1.1"));
   }

@@ -24,7 +24,8 @@ struct Machine {
     run("ip addr add 192.0.2.1/24 dev eth0");
     run("ip addr add 198.51.100.1/24 dev eth1");
     run("ip route add 203.0.113.0/24 via 192.0.2.254");
-    auto made = NextHops::create(*loop, "eth0", [this] { ++changes; }, Logger());
+    auto made = NextHops::create(
+        *loop, "eth0", [this] { ++changes; }, Logger());
     REQUIRE_MESSAGE(made, made.error().to_string());
     hops = std::move(*made);
   }

@@ -19,7 +19,8 @@ using namespace sluice::testing;
 
 namespace {
 
-std::unique_ptr<legs::Leg> leg_on(TestNode& node, const std::string& name, std::uint32_t mtu = 1500) {
+std::unique_ptr<legs::Leg> leg_on(TestNode& node, const std::string& name,
+                                  std::uint32_t mtu = 1500) {
   legs::PacketLegOptions options;
   options.mtu = mtu;
   auto leg = legs::open_packet_leg(os::NetNs::current().value(), node.link(name).index, options);

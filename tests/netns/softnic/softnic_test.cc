@@ -289,7 +289,8 @@ TEST_CASE("the administrative MAC is set by the socket, like on a real PF") {
 
 TEST_CASE("the uplink's leg sees what the node gets, and destroy leaves nothing") {
   Machine machine;
-  send_raw(machine.outside, "wire", plain_frame(machine.nic->uplink_mac(), mac("02:00:00:00:00:02"), 8));
+  send_raw(machine.outside, "wire",
+           plain_frame(machine.nic->uplink_mac(), mac("02:00:00:00:00:02"), 8));
   CHECK(await_frame(*machine.sink.legs.at(kUplinkPort),
                     [](const Bytes& bytes) { return bytes.back() == 8; }));
   const os::NetNs pod = new_netns();

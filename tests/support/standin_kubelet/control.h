@@ -20,8 +20,7 @@ std::string answer(DeviceManager& manager, std::string_view line);
 
 class ControlServer {
  public:
-  static Result<std::unique_ptr<ControlServer>> listen(os::EventLoop& loop,
-                                                       const std::string& path,
+  static Result<std::unique_ptr<ControlServer>> listen(os::EventLoop& loop, const std::string& path,
                                                        DeviceManager& manager);
   ~ControlServer();
   ControlServer(const ControlServer&) = delete;

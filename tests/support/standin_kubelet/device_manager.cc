@@ -30,8 +30,8 @@ class Endpoint {
     grpc::ChannelArguments arguments;
     arguments.SetString(GRPC_ARG_DEFAULT_AUTHORITY, "localhost");
     arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-    channel_ = grpc::CreateCustomChannel("unix:" + socket, grpc::InsecureChannelCredentials(),
-                                         arguments);
+    channel_ =
+        grpc::CreateCustomChannel("unix:" + socket, grpc::InsecureChannelCredentials(), arguments);
     stub_ = v1beta1::DevicePlugin::NewStub(channel_);
     thread_ = std::thread([this] { follow(); });
   }
@@ -224,8 +224,8 @@ class Manager final : public DeviceManager, private v1beta1::Registration::Servi
     if (request->resource_name().find('/') == std::string::npos) {
       return invalid("resource_name must be PREFIX/NAME");
     }
-    log_.info("registered", {{"resource", request->resource_name()},
-                             {"endpoint", request->endpoint()}});
+    log_.info("registered",
+              {{"resource", request->resource_name()}, {"endpoint", request->endpoint()}});
     const std::lock_guard lock(mutex_);
     auto& entry = entries_[request->resource_name()];
     ++entry.registrations;

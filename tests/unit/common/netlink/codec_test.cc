@@ -40,8 +40,8 @@ void append(Buffer& into, const void* data, std::size_t size) {
 // NLMSG_ERROR as the kernel sends it: capped, then attributes.
 Buffer error_message(int number, const std::string& text, std::optional<std::uint32_t> offset,
                      bool capped) {
-  MessageWriter writer(NLMSG_ERROR, static_cast<std::uint16_t>(
-                                        NLM_F_ACK_TLVS | (capped ? NLM_F_CAPPED : 0)));
+  MessageWriter writer(NLMSG_ERROR,
+                       static_cast<std::uint16_t>(NLM_F_ACK_TLVS | (capped ? NLM_F_CAPPED : 0)));
   nlmsgerr error{};
   error.error = -number;
   error.msg.nlmsg_len = sizeof(nlmsghdr) + 8;
@@ -165,7 +165,8 @@ TEST_CASE("An acknowledgement's extack becomes the error's text") {
     request.put_struct(std::uint32_t{0});
     request.put_number(IFLA_MTU, std::uint32_t{9});
     const Error error = ack_error(*ack, "change link 4", request.bytes());
-    CHECK(error.message == "change link 4: Invalid argument: MTU too large (at byte 20, attribute 4)");
+    CHECK(error.message ==
+          "change link 4: Invalid argument: MTU too large (at byte 20, attribute 4)");
     CHECK(error.native == 22);
     CHECK(error.domain == Domain::kKernel);
   }

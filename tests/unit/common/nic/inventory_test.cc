@@ -170,7 +170,7 @@ TEST_CASE("What is no network function is not looked at") {
   fill(tree);
   tree.pf("0000:5e:00.0", 8);
   tree.dir.file(tree.device("0000:5e:00.0") + "/class", "0x010802\n");  // NVMe
-  tree.pci("0000:5f:00.0", "e1000e");                                 // no SR-IOV
+  tree.pci("0000:5f:00.0", "e1000e");                                   // no SR-IOV
   CHECK(tree.read().pfs.size() == 2);
 }
 

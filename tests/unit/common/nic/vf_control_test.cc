@@ -19,9 +19,8 @@ namespace {
 class FakeNic {
  public:
   explicit FakeNic(const std::string& path) : loop_(*os::EventLoop::create()) {
-    auto server = os::FrameServer::listen(*loop_, path, [this](std::string bytes, auto reply) {
-      reply(answer(bytes));
-    });
+    auto server = os::FrameServer::listen(
+        *loop_, path, [this](std::string bytes, auto reply) { reply(answer(bytes)); });
     REQUIRE(server);
     server_ = std::move(*server);
     thread_ = std::thread([this] { loop_->run(); });

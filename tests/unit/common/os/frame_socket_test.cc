@@ -94,7 +94,8 @@ TEST_CASE("A call gets its answer") {
   CHECK((info.st_mode & 0777U) == 0600U);
 }
 
-TEST_CASE("The largest request and a large answer pass, one byte more is refused before it is sent") {
+TEST_CASE(
+    "The largest request and a large answer pass, one byte more is refused before it is sent") {
   const test::TempDir dir;
   const Running server(dir / "s", [](std::string request, FrameServer::Reply reply) {
     reply(std::string(8 * request.size(), request.back()));

@@ -35,8 +35,8 @@ TEST_CASE("both variables hold the ids in the order asked for") {
 }
 
 TEST_CASE("every id that can't be had is named, with the reason") {
-  const auto envs = allocate(kDevices, {"0000:3b:00.2", "0000:3b:00.3", "nonsense"}, "vf",
-                             "sluice.dev/vf");
+  const auto envs =
+      allocate(kDevices, {"0000:3b:00.2", "0000:3b:00.3", "nonsense"}, "vf", "sluice.dev/vf");
   REQUIRE_FALSE(envs);
   CHECK(envs.error().code == Code::kInvalid);
   CHECK(envs.error().message ==

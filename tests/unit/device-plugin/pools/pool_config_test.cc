@@ -67,8 +67,10 @@ TEST_CASE("a full configuration") {
 
 TEST_CASE("PF selectors") {
   const auto some = PfSelector::parse("p1#0-2,7").value();
-  for (const std::uint16_t index : std::vector<std::uint16_t>{0, 1, 2, 7}) CHECK(some.matches("p1", index));
-  for (const std::uint16_t index : std::vector<std::uint16_t>{3, 6, 8}) CHECK_FALSE(some.matches("p1", index));
+  for (const std::uint16_t index : std::vector<std::uint16_t>{0, 1, 2, 7})
+    CHECK(some.matches("p1", index));
+  for (const std::uint16_t index : std::vector<std::uint16_t>{3, 6, 8})
+    CHECK_FALSE(some.matches("p1", index));
   CHECK_FALSE(some.matches("p10", 0));
   CHECK_FALSE(some.matches("", 0));
   CHECK(PfSelector::parse("p1").value().matches("p1", 255));

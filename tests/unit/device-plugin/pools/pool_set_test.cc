@@ -66,7 +66,8 @@ TEST_CASE("a VF belongs to the first pool that matches, and to no other") {
 }
 
 TEST_CASE("health: driver bound, in the inventory; membership survives both") {
-  PoolSet set(parse_config(R"({"pools":[{"name":"a","selectors":{"drivers":["vfdrv"]}}]})").value());
+  PoolSet set(
+      parse_config(R"({"pools":[{"name":"a","selectors":{"drivers":["vfdrv"]}}]})").value());
   set.update(inventory_of(0x3b, "p0", 2));
   auto unbound = inventory_of(0x3b, "p0", 2);
   unbound.pfs[0].vfs[0].driver.clear();

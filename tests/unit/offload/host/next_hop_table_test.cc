@@ -50,7 +50,7 @@ TEST_CASE("the least recently wanted goes first, kept ones never") {
     table.set_route(at(n), kRouter);
   }
   table.keep({at(2)});
-  table.want(at(1));      // now 2 is the oldest, but kept; then 3
+  table.want(at(1));  // now 2 is the oldest, but kept; then 3
   CHECK(table.want(at(4)));
   CHECK(table.destinations() == std::vector<Ipv4>{at(1), at(2), at(4)});
   CHECK(table.want(at(5)));

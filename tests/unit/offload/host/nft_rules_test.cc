@@ -26,11 +26,13 @@ TEST_CASE("only TCP and UDP NodePorts are claimed") {
 
 TEST_CASE("each script replaces its own table and no other") {
   Claims claims{"eth0", Ipv4{0xc0000201}, {Ipv4{0x0af40100}, 24}, 77, 4789, {61440, 65535}, {}};
-  NodeSteering steering{"node0", Ipv4{0xc0000201}, Ipv4{0x0af40101}, Ipv4{0xa9fe0101},
-                        {{model::Proto::kTcp, 30080}}};
-  CHECK(claims_script(claims).starts_with(
-      "add table netdev sluice-claims\ndelete table netdev sluice-claims\ntable netdev sluice-claims {"));
-  CHECK(steering_script(steering).starts_with("add table ip sluice-node\ndelete table ip sluice-node\n"));
+  NodeSteering steering{
+      "node0", Ipv4{0xc0000201}, Ipv4{0x0af40101}, Ipv4{0xa9fe0101}, {{model::Proto::kTcp, 30080}}};
+  CHECK(
+      claims_script(claims).starts_with("add table netdev sluice-claims\ndelete table netdev "
+                                        "sluice-claims\ntable netdev sluice-claims {"));
+  CHECK(steering_script(steering).starts_with(
+      "add table ip sluice-node\ndelete table ip sluice-node\n"));
   CHECK(has(claims_script(claims), "ip daddr 10.244.1.0/24 counter drop"));
   CHECK(has(claims_script(claims), "@th,96,24 77 "));
   CHECK(has(claims_script(claims), "th dport 61440-65535 "));
@@ -46,7 +48,8 @@ TEST_CASE("names that could break out of a script are refused") {
   for (const char* name : {"eth0", "veth.1_a-B", "abcdefghijklmno"}) {
     CHECK(check_netdev_name("port", name));
   }
-  for (const char* name : {"", "abcdefghijklmnop", "a b", "a\"b", "a;b", "a/b", "..", ".", "a\nb", "a}"}) {
+  for (const char* name :
+       {"", "abcdefghijklmnop", "a b", "a\"b", "a;b", "a/b", "..", ".", "a\nb", "a}"}) {
     CAPTURE(name);
     const auto checked = check_netdev_name("port", name);
     REQUIRE_FALSE(checked);

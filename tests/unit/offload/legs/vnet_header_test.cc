@@ -9,7 +9,8 @@ using namespace sluice::legs;
 
 namespace {
 
-// As the kernel writes it on a little-endian machine: flags, type, hdr_len, gso_size, start, offset.
+// As the kernel writes it on a little-endian machine: flags, type, hdr_len, gso_size, start,
+// offset.
 VnetHeader header_of(std::uint8_t flags, std::uint8_t type, std::uint16_t hdr_len,
                      std::uint16_t gso_size, std::uint16_t start, std::uint16_t offset) {
   VnetHeader header{flags, type};
@@ -63,11 +64,11 @@ TEST_CASE("UDP segmentation, congestion mark, valid data and nothing at all") {
 }
 
 TEST_CASE("offloads that can't be said or point outside of the frame are refused") {
-  CHECK_FALSE(parse_vnet_header(header_of(1, 4, 74, 1400, 54, 16), 5000));   // TCP over IPv6
-  CHECK_FALSE(parse_vnet_header(header_of(1, 3, 42, 1400, 34, 6), 5000));    // UFO
+  CHECK_FALSE(parse_vnet_header(header_of(1, 4, 74, 1400, 54, 16), 5000));  // TCP over IPv6
+  CHECK_FALSE(parse_vnet_header(header_of(1, 3, 42, 1400, 34, 6), 5000));   // UFO
   CHECK_FALSE(parse_vnet_header(header_of(1, 0, 0, 0, 60, 16), 60));
   CHECK_FALSE(parse_vnet_header(header_of(1, 0, 0, 0, 0xffff, 0xffff), 60));
-  CHECK_FALSE(parse_vnet_header(header_of(1, 1, 54, 0, 34, 16), 5000));      // no segment size
+  CHECK_FALSE(parse_vnet_header(header_of(1, 1, 54, 0, 34, 16), 5000));  // no segment size
 
   TcpFrame tcp(4);  // a TCP header of 16 bytes
   CHECK_FALSE(make_vnet_header(tcp.frame));

@@ -23,7 +23,8 @@ TEST_CASE("ARP for the gateway is answered on every port but the uplink") {
     CHECK(reply->eth_dst == pod.mac);
     CHECK(reply->eth_src == kGatewayMac);
     CHECK(reply->payload[7] == 2);
-    CHECK(std::equal(kGatewayMac.bytes.begin(), kGatewayMac.bytes.end(), reply->payload.begin() + 8));
+    CHECK(
+        std::equal(kGatewayMac.bytes.begin(), kGatewayMac.bytes.end(), reply->payload.begin() + 8));
   }
   CHECK(world.give({model::PortId::uplink(), 0, pod.mac}, request).empty());
   CHECK(world.give(pod, test::arp_request_frame(pod.mac, kPod1, kPod2)).empty());
@@ -71,8 +72,10 @@ TEST_CASE("a used-up TTL is reported to local senders, with the packet that they
   SUBCASE("not to others") {
     test::IpFields outside{kOutside, kNodeA};
     outside.ttl = 1;
-    CHECK(world.give(World::side_of(kOutside),
-                     test::tcp_frame({kRouterMac, kUplinkMac}, outside, 1, kNodePort, 2)).empty());
+    CHECK(world
+              .give(World::side_of(kOutside),
+                    test::tcp_frame({kRouterMac, kUplinkMac}, outside, 1, kNodePort, 2))
+              .empty());
   }
 }
 
@@ -92,7 +95,8 @@ TEST_CASE("a packet too big for its path") {
   CHECK(world.give(World::side_of(kPod1), test::udp_frame(kFromPod, fields, 1, 2, big)).empty());
   CHECK(world.counter("too_big") == 2);
   fields.dst = kPod2;
-  CHECK(world.give(World::side_of(kPod1), test::udp_frame(kFromPod, fields, 1, 2, big)).size() == 1);
+  CHECK(world.give(World::side_of(kPod1), test::udp_frame(kFromPod, fields, 1, 2, big)).size() ==
+        1);
 }
 
 TEST_CASE("no such pod: host unreachable, to local senders") {
@@ -126,9 +130,12 @@ TEST_CASE("errors are limited") {
 
 TEST_CASE("an error about an error isn't sent") {
   World world;
-  const auto quoted = test::ip_of(test::udp_frame(kFromPod, {test::ip("10.244.1.99"), kPod1}, 1, 2));
-  CHECK(world.give(World::side_of(kPod1), test::icmp_error_frame(kFromPod, {kPod1, test::ip("10.244.1.99")},
-                                                                3, 3, quoted)).empty());
+  const auto quoted =
+      test::ip_of(test::udp_frame(kFromPod, {test::ip("10.244.1.99"), kPod1}, 1, 2));
+  CHECK(world
+            .give(World::side_of(kPod1),
+                  test::icmp_error_frame(kFromPod, {kPod1, test::ip("10.244.1.99")}, 3, 3, quoted))
+            .empty());
 }
 
 TEST_CASE("an ICMP error about a translated connection is translated with its quotation") {
@@ -164,8 +171,8 @@ TEST_CASE("an ICMP error about a translated connection is translated with its qu
     // The client says it about an answer.
     const auto answer = world.udp(remote, kPodB, kTargetPort, kPod1, 40000);
     REQUIRE(answer.size() == 1);
-    const auto back = world.give(
-        pod, test::icmp_error_frame(kFromPod, {kPod1, kVip}, 3, 3, test::ip_of(answer[0].frame, length)));
+    const auto back = world.give(pod, test::icmp_error_frame(kFromPod, {kPod1, kVip}, 3, 3,
+                                                             test::ip_of(answer[0].frame, length)));
     REQUIRE(back.size() == 1);
     const Delivered to_endpoint = World::read(back[0]);
     CHECK(to_endpoint.how == "tunnel 192.168.0.2");
@@ -185,7 +192,8 @@ TEST_CASE("a router's error about a masqueraded packet reaches the pod, from the
   REQUIRE(sent.size() == 1);
   const test::Eth wire{kRouterMac, kUplinkMac};
   const Ipv4 router = test::ip("198.51.100.1");
-  auto error = test::icmp_error_frame(wire, {router, kNodeA}, 3, 4, test::ip_of(sent[0].frame), 1400);
+  auto error =
+      test::icmp_error_frame(wire, {router, kNodeA}, 3, 4, test::ip_of(sent[0].frame), 1400);
   const auto there = world.give(World::side_of(kOutside), error);
   REQUIRE(there.size() == 1);
   const Delivered got = World::read(there[0]);

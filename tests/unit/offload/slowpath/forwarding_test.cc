@@ -15,10 +15,11 @@ TEST_CASE("what is no connection's goes where it is addressed") {
     Ipv4 from, to;
     const char* how;
   };
-  for (const Row& row : {Row{kPod1, kPod2, "vf1"}, Row{kPod1, kPod3, "host"}, Row{kPod1, kNodeA, "host"},
-                         Row{kPod1, kNode0, "host"}, Row{kPod1, kPodB, "tunnel 192.168.0.2"},
-                         Row{kPod1, kNodeC, "tunnel 192.168.0.3"}, Row{kPodB, kPod1, "vf0"},
-                         Row{kPodB, kNodeA, "host"}, Row{kOutside, kPod1, "vf0"}}) {
+  for (const Row& row :
+       {Row{kPod1, kPod2, "vf1"}, Row{kPod1, kPod3, "host"}, Row{kPod1, kNodeA, "host"},
+        Row{kPod1, kNode0, "host"}, Row{kPod1, kPodB, "tunnel 192.168.0.2"},
+        Row{kPod1, kNodeC, "tunnel 192.168.0.3"}, Row{kPodB, kPod1, "vf0"},
+        Row{kPodB, kNodeA, "host"}, Row{kOutside, kPod1, "vf0"}}) {
     CAPTURE(row.to.to_string());
     const auto sent = world.udp(World::side_of(row.from), row.from, 1, row.to, 2);
     REQUIRE(sent.size() == 1);
@@ -29,7 +30,8 @@ TEST_CASE("what is no connection's goes where it is addressed") {
     CHECK(got.packet.dst == row.to);
     CHECK(got.packet.ttl == 63);
     CHECK(got.packet.eth_src == kGatewayMac);
-    if (sent[0].port != model::PortId::uplink()) CHECK(got.packet.eth_dst == World::side_of(row.to).mac);
+    if (sent[0].port != model::PortId::uplink())
+      CHECK(got.packet.eth_dst == World::side_of(row.to).mac);
   }
   CHECK(world.slow.connection_count() == 0);
 }
@@ -108,14 +110,14 @@ TEST_CASE("a datagram bigger than the MTU passes through a service, both ways") 
     REQUIRE(parts.size() == 3);
     return *test::view(test::reassembled(parts));
   };
-  const auto query =
-      through(pod, test::udp_frame({pod.mac, kGatewayMac}, {kPod1, kVip}, 40000, kServicePort, big));
+  const auto query = through(
+      pod, test::udp_frame({pod.mac, kGatewayMac}, {kPod1, kVip}, 40000, kServicePort, big));
   CHECK(query.dst == kPod2);
   CHECK(query.dst_port == kTargetPort);
   CHECK(query.checksums_ok());
   CHECK(query.payload.size() == 3000);
-  const auto answer =
-      through(server, test::udp_frame({server.mac, kGatewayMac}, {kPod2, kPod1}, kTargetPort, 40000, big));
+  const auto answer = through(
+      server, test::udp_frame({server.mac, kGatewayMac}, {kPod2, kPod1}, kTargetPort, 40000, big));
   CHECK(answer.src == kVip);
   CHECK(answer.checksums_ok());
   CHECK(world.sink.asked == 0);
@@ -128,9 +130,10 @@ TEST_CASE("a later fragment without its first is dropped, and its promoted conne
   world.udp(pod, kPod1, 40000, kVip, kServicePort);
   world.udp(pod, kPod1, 40000, kVip, kServicePort);
   REQUIRE(world.slow.promoted_count() == 1);
-  const auto parts = test::fragments_of(
-      test::udp_frame({pod.mac, kGatewayMac}, {kPod1, kVip}, 40000, kServicePort, std::string(2000, 'z')),
-      1400);
+  const auto parts =
+      test::fragments_of(test::udp_frame({pod.mac, kGatewayMac}, {kPod1, kVip}, 40000, kServicePort,
+                                         std::string(2000, 'z')),
+                         1400);
   CHECK(world.give(pod, parts[1]).empty());
   CHECK(world.counter("fragments_dropped") == 1);
   CHECK(world.slow.promoted_count() == 0);

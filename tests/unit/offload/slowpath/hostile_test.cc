@@ -35,9 +35,12 @@ TEST_CASE("without a verdict of the ingress rules the slow path judges itself") 
 
 TEST_CASE("only the uplink brings what came by tunnel or wire, and nothing local") {
   World world;
-  CHECK(world.udp({model::PortId::vf(0), model::meta::kTunnel, kGatewayMac}, kPodB, 1, kPod2, 2).empty());
-  CHECK(world.udp({model::PortId::host(), model::meta::kWire, kGatewayMac}, kOutside, 1, kPod2, 2).empty());
-  CHECK(world.udp({model::PortId::uplink(), model::meta::kLocal, kRouterMac}, kPod1, 1, kPod2, 2).empty());
+  CHECK(world.udp({model::PortId::vf(0), model::meta::kTunnel, kGatewayMac}, kPodB, 1, kPod2, 2)
+            .empty());
+  CHECK(world.udp({model::PortId::host(), model::meta::kWire, kGatewayMac}, kOutside, 1, kPod2, 2)
+            .empty());
+  CHECK(world.udp({model::PortId::uplink(), model::meta::kLocal, kRouterMac}, kPod1, 1, kPod2, 2)
+            .empty());
   CHECK(world.udp({model::PortId::vf(0), 0x00070000, kGatewayMac}, kPod1, 1, kPod2, 2).empty());
 }
 
@@ -48,7 +51,9 @@ TEST_CASE("impossible addresses are dropped") {
     CHECK(world.udp(pod, kPod1, 1, test::ip(dst), 2).empty());
   }
   CHECK(world.udp(pod, test::ip("127.0.0.1"), 1, kPod2, 2).empty());
-  CHECK(world.give(pod, test::udp_frame({pod.mac, test::mac("ff:ff:ff:ff:ff:ff")}, {kPod1, kPod2}, 1, 2))
+  CHECK(world
+            .give(pod,
+                  test::udp_frame({pod.mac, test::mac("ff:ff:ff:ff:ff:ff")}, {kPod1, kPod2}, 1, 2))
             .empty());
   CHECK(world.counter("invalid") == 7);
 }

@@ -36,8 +36,9 @@ TEST_CASE("an established service connection gets exactly two rules") {
   match.l4_dst = exact(kServicePort);
   match.tcp_flags = model::Masked<std::uint8_t>{0, 0x07};
   CHECK((forward->match == match));
-  CHECK((forward->actions == std::vector<Action>{model::SetIpDst{kPodB}, model::SetL4Dst{kTargetPort},
-                                                model::Count{}, model::Jump{model::Stage::kForward}}));
+  CHECK((forward->actions == std::vector<Action>{model::SetIpDst{kPodB},
+                                                 model::SetL4Dst{kTargetPort}, model::Count{},
+                                                 model::Jump{model::Stage::kForward}}));
   CHECK(forward->owner == "connection/1");
   CHECK(forward->why.find("shop/web:80") != std::string::npos);
 
@@ -48,8 +49,9 @@ TEST_CASE("an established service connection gets exactly two rules") {
   match.l4_src = exact(kTargetPort);
   match.l4_dst = exact(40000);
   CHECK((reply->match == match));
-  CHECK((reply->actions == std::vector<Action>{model::SetIpSrc{kVip}, model::SetL4Src{kServicePort},
-                                              model::Count{}, model::Jump{model::Stage::kForward}}));
+  CHECK(
+      (reply->actions == std::vector<Action>{model::SetIpSrc{kVip}, model::SetL4Src{kServicePort},
+                                             model::Count{}, model::Jump{model::Stage::kForward}}));
 }
 
 TEST_CASE("a direction that leaves by the wire says its next hop") {
@@ -71,7 +73,8 @@ TEST_CASE("a direction that leaves by the wire says its next hop") {
     const auto* forward = world.sink.rule_from(kOutside);
     REQUIRE(forward != nullptr);
     REQUIRE(forward->actions.size() == 7);
-    CHECK((forward->actions[4] == Action{model::SetMeta{model::meta::kLocal, model::meta::kOriginMask}}));
+    CHECK((forward->actions[4] ==
+           Action{model::SetMeta{model::meta::kLocal, model::meta::kOriginMask}}));
     const auto* reply = world.sink.rule_from(kPodB);
     REQUIRE(reply != nullptr);
     CHECK((reply->actions[4] == Action{model::SetMeta{3, model::meta::kNextHopMask}}));
@@ -86,7 +89,8 @@ TEST_CASE("a tracked direct connection is only counted") {
   world.udp(World::side_of(kPodB), kPodB, kTargetPort, kPod1, 40000);
   REQUIRE(world.sink.rules.size() == 2);
   for (const auto& [handle, rule] : world.sink.rules) {
-    CHECK((rule.actions == std::vector<Action>{model::Count{}, model::Jump{model::Stage::kForward}}));
+    CHECK(
+        (rule.actions == std::vector<Action>{model::Count{}, model::Jump{model::Stage::kForward}}));
     CHECK_FALSE(rule.match.tcp_flags.has_value());
   }
 }
@@ -101,7 +105,8 @@ TEST_CASE("both flows or neither, the driver's words kept, and a rest before the
   CHECK(world.counter("promotion_refused") == 1);
   CHECK(world.slow.connections(10).at(0).refusal == "table is full");
   const auto data = [&] {
-    return world.tcp(World::side_of(kPod1), kPod1, 40000, kVip, kServicePort, test::kTcpAckFlag).size();
+    return world.tcp(World::side_of(kPod1), kPod1, 40000, kVip, kServicePort, test::kTcpAckFlag)
+        .size();
   };
   const int asked = world.sink.asked;
   world.sink.accept_next = -1;
@@ -131,7 +136,8 @@ TEST_CASE("demoted by hand: counters stay, and it isn't promoted again") {
   CHECK_FALSE(world.slow.demote(info.id + 1));
   CHECK(world.slow.demote(info.id));
   CHECK(world.sink.rules.empty());
-  CHECK(world.tcp(World::side_of(kPod1), kPod1, 40000, kVip, kServicePort, test::kTcpAckFlag).size() == 1);
+  CHECK(world.tcp(World::side_of(kPod1), kPod1, 40000, kVip, kServicePort, test::kTcpAckFlag)
+            .size() == 1);
   info = world.slow.connections(10).at(0);
   CHECK_FALSE(info.promoted);
   CHECK(world.sink.rules.empty());
@@ -166,7 +172,8 @@ TEST_CASE("flows go when a connection is closed") {
   SUBCASE("and the client's port can be used again") {
     CHECK(server(test::kTcpRstFlag) == 1);
     world.serve({endpoint(kPodC)});
-    const auto syn = world.tcp(World::side_of(kPod1), kPod1, 40000, kVip, kServicePort, test::kTcpSynFlag);
+    const auto syn =
+        world.tcp(World::side_of(kPod1), kPod1, 40000, kVip, kServicePort, test::kTcpSynFlag);
     REQUIRE(syn.size() == 1);
     CHECK(World::read(syn[0]).packet.dst == kPodC);
   }
@@ -180,9 +187,13 @@ TEST_CASE("no flows while a next hop is unresolved; new ones when it changes") {
   };
   world.handshake(World::side_of(kPod1), kPod1, 40000, kOutside, 443);
   REQUIRE(world.sink.rules.size() == 2);
-  world.change([](model::Intent& i) { i.next_hops[2].id = 9; i.outer_routes[2].next_hop = 9; });
+  world.change([](model::Intent& i) {
+    i.next_hops[2].id = 9;
+    i.outer_routes[2].next_hop = 9;
+  });
   REQUIRE(world.sink.rules.size() == 2);
-  CHECK((world.sink.rule_from(kPod1)->actions[2] == Action{model::SetMeta{9, model::meta::kNextHopMask}}));
+  CHECK((world.sink.rule_from(kPod1)->actions[2] ==
+         Action{model::SetMeta{9, model::meta::kNextHopMask}}));
   resolved(2, false);
   CHECK(world.sink.rules.empty());
   resolved(2, true);

@@ -29,18 +29,21 @@ const Row kRows[] = {
     {"pod, local pod", kPod1, kVip, kServicePort, kPod2, kPod1, false, "vf1", "vf0"},
     {"veth pod, local pod", kPod3, kVip, kServicePort, kPod2, kPod3, false, "vf1", "host"},
     {"pod, veth pod", kPod1, kVip, kServicePort, kPod3, kPod1, false, "host", "vf0"},
-    {"pod, remote pod", kPod1, kVip, kServicePort, kPodB, kPod1, false, "tunnel 192.168.0.2", "vf0"},
+    {"pod, remote pod", kPod1, kVip, kServicePort, kPodB, kPod1, false, "tunnel 192.168.0.2",
+     "vf0"},
     {"node0, local pod", kNode0, kVip, kServicePort, kPod2, kNode0, false, "vf1", "host"},
     {"node0, remote pod", kNode0, kVip, kServicePort, kPodB, kNode0, false, "tunnel 192.168.0.2",
      "host"},
     {"hairpin", kPod1, kVip, kServicePort, kPod1, kGateway, true, "vf0", "vf0"},
     {"pod, own node", kPod1, kVip, kServicePort, kNodeA, kGateway, true, "host", "vf0"},
     {"node0, own node", kNode0, kVip, kServicePort, kNodeA, kGateway, true, "host", "host"},
-    {"pod, other node", kPod1, kVip, kServicePort, kNodeB, kPod1, false, "tunnel 192.168.0.2", "vf0"},
+    {"pod, other node", kPod1, kVip, kServicePort, kNodeB, kPod1, false, "tunnel 192.168.0.2",
+     "vf0"},
     {"pod, outside", kPod1, kVip, kServicePort, kFarEndpoint, kNodeA, true, "wire", "vf0"},
     {"node's NodePort by the gateway, local pod", kNode0, kGateway, kNodePort, kPod2, kNode0, false,
      "vf1", "host"},
-    {"node's own address, local pod", kNodeA, kGateway, kNodePort, kPod2, kNode0, true, "vf1", "host"},
+    {"node's own address, local pod", kNodeA, kGateway, kNodePort, kPod2, kNode0, true, "vf1",
+     "host"},
     {"node's own address, remote pod", kNodeA, kGateway, kNodePort, kPodB, kNode0, true,
      "tunnel 192.168.0.2", "host"},
     {"node's own address, other node", kNodeA, kGateway, kNodePort, kNodeB, kNode0, true,
@@ -90,9 +93,9 @@ TEST_CASE("TCP is translated there and back by every row of the table") {
     CHECK(syn.packet.dst_port == kTargetPort);
     check_source(row, syn.packet, 40000);
 
-    const auto back = world.tcp(World::side_of(row.endpoint), row.endpoint, kTargetPort,
-                                syn.packet.src, syn.packet.src_port,
-                                test::kTcpSynFlag | test::kTcpAckFlag, "x");
+    const auto back =
+        world.tcp(World::side_of(row.endpoint), row.endpoint, kTargetPort, syn.packet.src,
+                  syn.packet.src_port, test::kTcpSynFlag | test::kTcpAckFlag, "x");
     REQUIRE(back.size() == 1);
     const Delivered answer = World::read(back[0]);
     CHECK(answer.how == row.back);
@@ -165,8 +168,8 @@ TEST_CASE("A pod's traffic to the outside is masqueraded and comes back") {
     CHECK(request.packet.src == kNodeA);
     CHECK(kBlock.contains(request.packet.icmp_id));
     const auto back = world.give(World::side_of(kOutside),
-                                 test::echo_frame({kRouterMac, kUplinkMac}, {kOutside, kNodeA}, false,
-                                                  request.packet.icmp_id));
+                                 test::echo_frame({kRouterMac, kUplinkMac}, {kOutside, kNodeA},
+                                                  false, request.packet.icmp_id));
     REQUIRE(back.size() == 1);
     const Delivered reply = World::read(back[0]);
     CHECK(reply.how == "vf0");

@@ -42,7 +42,8 @@ TEST_CASE("connections expire by their state") {
   }
   SUBCASE("one FIN") {
     world.handshake(World::side_of(kPod1), kPod1, 1, kVip, kServicePort);
-    world.tcp(World::side_of(kPod1), kPod1, 1, kVip, kServicePort, test::kTcpFinFlag | test::kTcpAckFlag);
+    world.tcp(World::side_of(kPod1), kPod1, 1, kVip, kServicePort,
+              test::kTcpFinFlag | test::kTcpAckFlag);
     CHECK(alive_after(seconds(119)));
     CHECK_FALSE(alive_after(seconds(1)));
   }
@@ -117,7 +118,9 @@ TEST_CASE("UDP leaves an endpoint that no longer serves, TCP stays") {
     return;
   }
   SUBCASE("no endpoint at all") { world.serve({}); }
-  SUBCASE("no service any more") { world.change([](model::Intent& i) { i.services.clear(); }); }
+  SUBCASE("no service any more") {
+    world.change([](model::Intent& i) { i.services.clear(); });
+  }
   CHECK(world.counter("connections_dropped") == 1);
   const auto data = world.tcp(pod, kPod1, 2, kVip, kServicePort, test::kTcpAckFlag);
   REQUIRE(data.size() == 1);
@@ -138,8 +141,10 @@ TEST_CASE("a SYN knocks at another endpoint when the first one has gone") {
   World world;
   world.serve({endpoint(kPodB)});
   const auto knock = [&] {
-    return World::read(world.tcp(World::side_of(kPod1), kPod1, 1, kVip, kServicePort,
-                                 test::kTcpSynFlag).at(0)).packet.dst;
+    return World::read(
+               world.tcp(World::side_of(kPod1), kPod1, 1, kVip, kServicePort, test::kTcpSynFlag)
+                   .at(0))
+        .packet.dst;
   };
   CHECK(knock() == kPodB);
   CHECK(knock() == kPodB);

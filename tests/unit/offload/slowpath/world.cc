@@ -57,10 +57,12 @@ model::Intent cluster() {
   intent.nodes = {{"a", kNodeA, *Prefix4::parse("10.244.1.0/24")},
                   {"b", kNodeB, *Prefix4::parse("10.244.2.0/24")},
                   {"c", kNodeC, *Prefix4::parse("10.244.3.0/24")}};
-  intent.attachments = {
-      {"c1/eth0", "shop/p1", "eth0", model::PortId::vf(0), test::mac("02:00:00:00:00:10"), kPod1, ""},
-      {"c2/eth0", "shop/p2", "eth0", model::PortId::vf(1), test::mac("02:00:00:00:00:11"), kPod2, ""},
-      {"c3/eth0", "shop/p3", "eth0", model::PortId::host(), test::mac("02:00:00:00:00:12"), kPod3, ""}};
+  intent.attachments = {{"c1/eth0", "shop/p1", "eth0", model::PortId::vf(0),
+                         test::mac("02:00:00:00:00:10"), kPod1, ""},
+                        {"c2/eth0", "shop/p2", "eth0", model::PortId::vf(1),
+                         test::mac("02:00:00:00:00:11"), kPod2, ""},
+                        {"c3/eth0", "shop/p3", "eth0", model::PortId::host(),
+                         test::mac("02:00:00:00:00:12"), kPod3, ""}};
   intent.next_hops = {{1, kNodeB, test::mac("02:00:00:00:02:01"), true},
                       {2, kNodeC, test::mac("02:00:00:00:02:02"), true},
                       {3, test::ip("192.168.0.254"), kRouterMac, true}};
@@ -146,7 +148,8 @@ Delivered World::read(const Sent& sent) {
 
 std::vector<Sent> World::tcp(const Side& from, Ipv4 src, std::uint16_t sport, Ipv4 dst,
                              std::uint16_t dport, std::uint8_t flags, std::string_view payload) {
-  return give(from, test::tcp_frame({from.mac, kGatewayMac}, {src, dst}, sport, dport, flags, payload));
+  return give(from,
+              test::tcp_frame({from.mac, kGatewayMac}, {src, dst}, sport, dport, flags, payload));
 }
 
 std::vector<Sent> World::udp(const Side& from, Ipv4 src, std::uint16_t sport, Ipv4 dst,

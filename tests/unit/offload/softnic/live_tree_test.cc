@@ -34,7 +34,8 @@ struct Directory {
 Tree on_disk(const std::string& root) {
   Tree tree;
   for (const auto& entry : fs::recursive_directory_iterator(root)) {
-    const std::string path = fs::relative(entry.path().parent_path(), root) / entry.path().filename();
+    const std::string path =
+        fs::relative(entry.path().parent_path(), root) / entry.path().filename();
     const std::string name = path.starts_with("./") ? path.substr(2) : path;
     if (entry.is_symlink()) {
       tree[name] = {true, fs::read_symlink(entry.path()).string()};
@@ -54,7 +55,8 @@ TEST_CASE("the disk holds what was published, whatever was there before") {
   auto tree = LiveTree::open(directory.tree());
   REQUIRE(tree);
   for (const Tree& wanted :
-       {kSmall, Tree{{"a/b/file", {false, "2\n"}}, {"a/b/more/deep", {false, ""}}, {"a/link", {true, "c"}}},
+       {kSmall,
+        Tree{{"a/b/file", {false, "2\n"}}, {"a/b/more/deep", {false, ""}}, {"a/link", {true, "c"}}},
         Tree{}, Tree{{"a", {false, "now a file"}}}, Tree{{"a", {true, "now a link"}}}, kSmall}) {
     const auto done = tree->publish(wanted);
     REQUIRE_MESSAGE(done, done.error().to_string());

@@ -63,14 +63,22 @@ TEST_CASE("all missing variables are named at once") {
 
 TEST_CASE("values that are refused") {
   const std::vector<std::pair<const char*, std::string>> rows = {
-      {"CNI_CONTAINERID", "-a"},         {"CNI_CONTAINERID", "../etc"},
-      {"CNI_CONTAINERID", "a/b"},        {"CNI_CONTAINERID", std::string(257, 'a')},
-      {"CNI_IFNAME", "."},               {"CNI_IFNAME", ".."},
-      {"CNI_IFNAME", "lo"},              {"CNI_IFNAME", "a/b"},
-      {"CNI_IFNAME", "a b"},             {"CNI_IFNAME", "a:1"},
-      {"CNI_IFNAME", "sixteencharacter"}, {"CNI_NETNS", std::string(5000, 'x')},
-      {"CNI_ARGS", "K8S_POD_NAME"},      {"CNI_ARGS", "=x"},
-      {"CNI_ARGS", "Strange=1"},         {"CNI_ARGS", "a;b"},
+      {"CNI_CONTAINERID", "-a"},
+      {"CNI_CONTAINERID", "../etc"},
+      {"CNI_CONTAINERID", "a/b"},
+      {"CNI_CONTAINERID", std::string(257, 'a')},
+      {"CNI_IFNAME", "."},
+      {"CNI_IFNAME", ".."},
+      {"CNI_IFNAME", "lo"},
+      {"CNI_IFNAME", "a/b"},
+      {"CNI_IFNAME", "a b"},
+      {"CNI_IFNAME", "a:1"},
+      {"CNI_IFNAME", "sixteencharacter"},
+      {"CNI_NETNS", std::string(5000, 'x')},
+      {"CNI_ARGS", "K8S_POD_NAME"},
+      {"CNI_ARGS", "=x"},
+      {"CNI_ARGS", "Strange=1"},
+      {"CNI_ARGS", "a;b"},
       {"CNI_ARGS", "K8S_POD_NAMESPACE=a/b;K8S_POD_NAME=c"},
       {"CNI_ARGS", "K8S_POD_NAMESPACE=a;K8S_POD_NAME=b\nc"}};
   for (const auto& [name, value] : rows) {

@@ -12,8 +12,8 @@ using nlohmann::json;
 
 AddResult vf_result() {
   AddResult out;
-  out.interfaces.push_back({"eth0", MacAddr::parse("0a:58:0a:f4:01:02").value(), 1400,
-                            "/run/netns/x", "0000:3b:00.2"});
+  out.interfaces.push_back(
+      {"eth0", MacAddr::parse("0a:58:0a:f4:01:02").value(), 1400, "/run/netns/x", "0000:3b:00.2"});
   out.address = Ipv4::parse("10.244.1.2").value();
   out.gateway = Ipv4::parse("169.254.1.1").value();
   return out;

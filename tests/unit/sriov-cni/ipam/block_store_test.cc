@@ -70,7 +70,7 @@ TEST_CASE("a released address comes back last") {
   for (int i = 10; i < 13; ++i) next.push_back(store.allocate(small, owner(i)).value().to_string());
   CHECK(next == std::vector<std::string>{"10.244.1.5", "10.244.1.6", "10.244.1.2"});
   // A store opened anew goes on where the last one was.
-  REQUIRE(store.release(owner(1)));  // .3
+  REQUIRE(store.release(owner(1)));   // .3
   REQUIRE(store.release(owner(10)));  // .5
   auto again = BlockStore::open(dir.path(), "node-a").value();
   CHECK(again.allocate(small, owner(20)).value().to_string() == "10.244.1.3");

@@ -8,6 +8,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "common/base/nearest_name.h"
 #include "device-plugin/pools/allocate.h"
 
 namespace sluice::pools {
@@ -17,21 +18,6 @@ using Json = nlohmann::json;
 
 constexpr std::size_t kMaxNameLength = 63;
 constexpr std::size_t kMaxEntries = 256;
-
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t substitute = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, substitute});
-    }
-  }
-  return row[b.size()];
-}
 
 std::string join(std::initializer_list<std::string_view> words) {
   std::string out;
@@ -45,12 +31,9 @@ Status check_keys(const Json& object, const std::string& where,
   for (const auto& [key, value] : object.items()) {
     if (std::find(known.begin(), known.end(), key) != known.end()) continue;
     const auto shown = key.substr(0, kMaxNameLength);
-    const auto nearest = *std::min_element(known.begin(), known.end(), [&](auto a, auto b) {
-      return edit_distance(shown, a) < edit_distance(shown, b);
-    });
     std::string message = where + ": key '" + shown + "' is unknown";
-    if (edit_distance(shown, nearest) <= 3) {
-      message += ", did you mean '" + std::string(nearest) + "'?";
+    if (const auto meant = nearest_name(shown, {known.begin(), known.size()})) {
+      message += ", did you mean '" + std::string(*meant) + "'?";
     }
     return fail(Code::kInvalid, message + " (allowed: " + join(known) + ")");
   }

@@ -55,8 +55,17 @@ Encap make_encap(const Tunnel& tunnel);
 // The same actions in 40 bytes; network order where the wire has it.
 struct Program {
   enum Flag : std::uint16_t {
-    kCount = 1, kDecap = 2, kEthSrc = 4, kEthDst = 8, kIpSrc = 16, kIpDst = 32,
-    kL4Src = 64, kL4Dst = 128, kMeta = 256, kDecTtl = 512, kEncap = 1024,
+    kCount = 1,
+    kDecap = 2,
+    kEthSrc = 4,
+    kEthDst = 8,
+    kIpSrc = 16,
+    kIpDst = 32,
+    kL4Src = 64,
+    kL4Dst = 128,
+    kMeta = 256,
+    kDecTtl = 512,
+    kEncap = 1024,
   };
   static constexpr std::uint16_t kRewrites =
       kEthSrc | kEthDst | kIpSrc | kIpDst | kL4Src | kL4Dst | kDecTtl;

@@ -36,8 +36,8 @@ void write_ipv4_checksum(std::uint8_t* ip, std::uint32_t header_length) {
 }
 
 std::uint64_t pseudo_header_sum(const std::uint8_t* ip, std::uint8_t proto, std::uint32_t length) {
-  return std::uint64_t{load<std::uint32_t>(ip + 12)} + load<std::uint32_t>(ip + 16) +
-         be16(proto) + be32(length);
+  return std::uint64_t{load<std::uint32_t>(ip + 12)} + load<std::uint32_t>(ip + 16) + be16(proto) +
+         be32(length);
 }
 
 void write_l4_checksum(const std::uint8_t* ip, std::uint8_t* l4, std::uint8_t proto,

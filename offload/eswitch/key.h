@@ -3,7 +3,8 @@
 //
 // Contract: all bits that a mask has set must be equal in packet and rule. A match on an IP field
 // implies IPv4; on ports, TCP or UDP and not a fragment behind the first; on tcp_flags, TCP; on
-// ICMP fields, ICMP; on vni, a UDP packet that carries a VXLAN header (the rule names the UDP port).
+// ICMP fields, ICMP; on vni, a UDP packet that carries a VXLAN header (the rule names the UDP
+// port).
 #pragma once
 
 #include <bit>
@@ -27,8 +28,8 @@ struct Fields {
   std::uint8_t icmp_type = 0, icmp_code = 0;
   std::uint8_t tcp_flags = 0;
   std::uint32_t meta = 0;
-  std::uint32_t vni = 0;        // 24 bits
-  bool is_fragment = false;     // any fragment, the first too
+  std::uint32_t vni = 0;     // 24 bits
+  bool is_fragment = false;  // any fragment, the first too
   bool is_later_fragment = false;
   bool is_ipv4 = false, is_tunnel = false, is_tagged = false;  // where no other field implies it
   bool operator==(const Fields&) const = default;
@@ -46,8 +47,8 @@ struct PackedMatch {
 // Errors: kInvalid for masks that no packet can ever satisfy (ports and ICMP fields together).
 Result<PackedMatch> pack(const Match& match);
 
-// The layout, shared with the parser and the rewriting. Multi-byte fields are as they lie in the frame,
-// loaded as one word: which half is which is said for little-endian machines.
+// The layout, shared with the parser and the rewriting. Multi-byte fields are as they lie in the
+// frame, loaded as one word: which half is which is said for little-endian machines.
 namespace key {
 static_assert(std::endian::native == std::endian::little, "the key's layout is little-endian");
 // word 0: in_port 0-15, EtherType 16-31, protocol 32-39, TCP flags 40-47, flags 48-63

@@ -21,7 +21,7 @@ enum class Gso : std::uint8_t { kNone, kTcp4, kUdp4 };
 
 // What the sender left to the wire's end (struct virtio_net_hdr's fields, from `data`).
 struct Offload {
-  bool partial_checksum = false;      // the L4 checksum field holds the pseudo-header sum only
+  bool partial_checksum = false;  // the L4 checksum field holds the pseudo-header sum only
   Gso gso = Gso::kNone;
   std::uint16_t checksum_start = 0;   // from the start of the Ethernet header
   std::uint16_t checksum_offset = 0;  // of the field, behind checksum_start
@@ -46,9 +46,9 @@ struct alignas(64) Packet {
 
   // Set by parse(), kept true by the actions.
   Kind kind = Kind::kOther;
-  std::uint16_t l3 = 0;        // offsets from data
+  std::uint16_t l3 = 0;  // offsets from data
   std::uint16_t l4 = 0;
-  std::uint32_t l3_end = 0;    // end of the IP packet (behind it is padding)
+  std::uint32_t l3_end = 0;       // end of the IP packet (behind it is padding)
   std::uint32_t wire_length = 0;  // as it came in: what counters count
   Key key;
 

@@ -86,7 +86,8 @@ void parse(Packet& p, std::uint32_t meta) {
   }
   p.key.word[3] = destination;
   p.key.word[0] |= std::uint64_t{type} << key::kEthTypeShift;
-  if (type == be16(kEthTypeIpv4)) [[likely]] parse_ipv4(p, offset);
+  if (type == be16(kEthTypeIpv4)) [[likely]]
+    parse_ipv4(p, offset);
 }
 
 }  // namespace sluice::eswitch

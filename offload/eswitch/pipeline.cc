@@ -75,9 +75,9 @@ Result<std::uint32_t> Pipeline::table_slot(const TableKey& key) {
       return fail(Code::kExhausted, "rules with " + std::to_string(kMaxTables) +
                                         " different masks and priorities: no room for another");
     }
-    tables_[slot] = std::make_unique<Table>(key.mask, static_cast<std::uint16_t>(key.where >> 16U),
-                                            static_cast<std::uint16_t>(key.where), presize_, secret_,
-                                            births_);
+    tables_[slot] =
+        std::make_unique<Table>(key.mask, static_cast<std::uint16_t>(key.where >> 16U),
+                                static_cast<std::uint16_t>(key.where), presize_, secret_, births_);
     births_ = static_cast<std::uint16_t>(births_ + 257U);
     it = slots_.emplace(key, slot).first;
   }
@@ -175,7 +175,8 @@ Status Pipeline::erase(RuleId rule) try {
   const Located at = locate(rule);
   if (at.table == nullptr) return fail(Code::kNotFound, "no such rule");
   const Program program = at.table->program(at.index);
-  if (!at.table->erase(at.index, epoch_)) return fail(Code::kInternal, "a rule was not in its table");
+  if (!at.table->erase(at.index, epoch_))
+    return fail(Code::kInternal, "a rule was not in its table");
   drop_encap(program);
   --rules_;
   if (at.table->size() == 0) publish(at.table->group());
@@ -222,8 +223,8 @@ std::string Pipeline::dump() const {
     if (owned_views_[group] == nullptr) continue;
     for (const Table* table : owned_views_[group]->tables) {
       out += "group " + std::to_string(group) + " priority " + std::to_string(table->priority()) +
-             " rules " + std::to_string(table->size()) + " bytes " + std::to_string(table->bytes()) +
-             "\n";
+             " rules " + std::to_string(table->size()) + " bytes " +
+             std::to_string(table->bytes()) + "\n";
     }
   }
   return out;

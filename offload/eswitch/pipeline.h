@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // The switch: rules in 16 groups, and the way of a burst of packets through them.
 //
-// Contract: a packet starts in group 0. In a group the matching rule with the lowest priority number
-// wins; between rules of equal priority that both match, the one whose mask was used first. Jumps go
-// to a later group. No match: the packet is punted to its in-port's representor.
+// Contract: a packet starts in group 0. In a group the matching rule with the lowest priority
+// number wins; between rules of equal priority that both match, the one whose mask was used first.
+// Jumps go to a later group. No match: the packet is punted to its in-port's representor.
 // Threading: rules may be added, removed and read from any thread (one mutex). run() belongs to one
 // reader thread, which takes no lock and is never waited for, but by flush().
-// Errors: kExists for a second rule with the same group, priority and match; kExhausted when a table
-// is full; kNotFound for a rule id that names no rule (any more); kInvalid from pack() and compile().
+// Errors: kExists for a second rule with the same group, priority and match; kExhausted when a
+// table is full; kNotFound for a rule id that names no rule (any more); kInvalid from pack() and
+// compile().
 #pragma once
 
 #include <array>

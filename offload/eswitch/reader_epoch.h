@@ -3,10 +3,10 @@
 //
 // Contract: the reader brackets each burst with enter() and leave(); outside it holds nothing. The
 // writer unlinks, takes a stamp(), and may reuse what it unlinked once passed(stamp).
-// Why it is right: enter() and stamp() are read-modify-writes of one word, hence ordered. If stamp()
-// is first, the reader's enter() reads from it and sees the unlinking. If enter() is first, stamp()
-// returns an odd number, and waits for the leave() that changes it.
-// Threading: one reader thread, writers one at a time.
+// Why it is right: enter() and stamp() are read-modify-writes of one word, hence ordered. If
+// stamp() is first, the reader's enter() reads from it and sees the unlinking. If enter() is first,
+// stamp() returns an odd number, and waits for the leave() that changes it. Threading: one reader
+// thread, writers one at a time.
 #pragma once
 
 #include <atomic>

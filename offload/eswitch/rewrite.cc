@@ -12,11 +12,13 @@ namespace {
 
 constexpr std::uint64_t kMacMask = 0xffffffffffffULL;
 
+// In registers: a copy of six bytes into a word would be read back before its stores are through.
 void set_mac(std::uint8_t* to, const std::uint8_t (&mac)[6], std::uint64_t& word) {
-  std::memcpy(to, mac, 6);
-  std::uint64_t v = 0;
-  std::memcpy(&v, mac, 6);
-  word = (word & ~kMacMask) | v;
+  const auto first = load<std::uint32_t>(mac);
+  const auto last = load<std::uint16_t>(mac + 4);
+  store(to, first);
+  store(to + 4, last);
+  word = (word & ~kMacMask) | first | std::uint64_t{last} << 32U;
 }
 
 void update_l4(Packet& p, std::uint64_t address_diff, std::uint64_t port_diff) {
@@ -106,7 +108,8 @@ bool rewrite(Packet& p, const Program& a) {
     p.key.word[2] = (p.key.word[2] & 0xffffffffULL) | next << key::kMetaShift;
   }
   if ((a.flags & Program::kRewrites) == 0) return true;
-  if (p.length < kEthLength) [[unlikely]] return true;
+  if (p.length < kEthLength) [[unlikely]]
+    return true;
   if ((a.flags & Program::kEthDst) != 0) set_mac(p.data, a.eth_dst, p.key.word[3]);
   if ((a.flags & Program::kEthSrc) != 0) set_mac(p.data + 6, a.eth_src, p.key.word[4]);
   if (has_ip) rewrite_ip(p, a);
@@ -139,9 +142,8 @@ bool decapsulate(Packet& p) {
 }
 
 std::uint16_t tunnel_source_port(const Packet& p) {
-  const std::uint64_t ports = p.kind == Kind::kTcp || p.kind == Kind::kUdp
-                                  ? load<std::uint32_t>(p.data + p.l4)
-                                  : 0;
+  const std::uint64_t ports =
+      p.kind == Kind::kTcp || p.kind == Kind::kUdp ? load<std::uint32_t>(p.data + p.l4) : 0;
   const std::uint64_t h = mix64(p.key.word[1] ^ mix64(ports ^ (p.key.word[0] & 0xff00000000ULL)));
   return static_cast<std::uint16_t>(0xc000U | (h & 0x3fffU));
 }

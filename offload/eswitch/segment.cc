@@ -63,10 +63,10 @@ bool complete_checksum(Packet& p) {
   const std::uint32_t field = start + p.offload.checksum_offset;
   if (field + 2 > p.length || start >= p.length) return false;
   // A padded frame's checksum ends with its IP packet.
-  const std::uint32_t end = p.kind != Kind::kOther && start >= p.l4 && start < p.l3_end &&
-                                    field + 2 <= p.l3_end
-                                ? p.l3_end
-                                : p.length;
+  const std::uint32_t end =
+      p.kind != Kind::kOther && start >= p.l4 && start < p.l3_end && field + 2 <= p.l3_end
+          ? p.l3_end
+          : p.length;
   auto sum = static_cast<std::uint16_t>(~fold(sum_bytes({p.data + start, end - start})));
   if (sum == 0 && p.offload.checksum_offset == kUdpChecksumOffset) sum = 0xffff;
   store(p.data + field, sum);

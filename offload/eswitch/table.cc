@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <new>
 
+#include "offload/eswitch/table_bucket.h"
 #include "offload/eswitch/table_hash.h"
 
 namespace sluice::eswitch {
@@ -17,11 +18,6 @@ std::atomic_ref<std::uint64_t> tags_of(Bucket& bucket, unsigned slot) {
   return std::atomic_ref<std::uint64_t>(bucket.tags[slot / 4]);
 }
 unsigned shift_of(unsigned slot) { return (slot % 4) * 16; }
-
-std::uint16_t tag_at(Bucket& bucket, unsigned slot) {
-  return static_cast<std::uint16_t>(tags_of(bucket, slot).load(std::memory_order_relaxed) >>
-                                    shift_of(slot));
-}
 
 void set_tag(Bucket& bucket, unsigned slot, std::uint16_t tag) {
   auto word = tags_of(bucket, slot);
@@ -67,13 +63,20 @@ Table::Table(const Key& mask, std::uint16_t group, std::uint16_t priority, std::
 
 std::uint64_t Table::hash(const std::uint64_t* words) const {
   switch (words_) {
-    case 0: return hash_words<0>(words, secret_);
-    case 1: return hash_words<1>(words, secret_);
-    case 2: return hash_words<2>(words, secret_);
-    case 3: return hash_words<3>(words, secret_);
-    case 4: return hash_words<4>(words, secret_);
-    case 5: return hash_words<5>(words, secret_);
-    default: return hash_words<6>(words, secret_);
+    case 0:
+      return hash_words<0>(words, secret_);
+    case 1:
+      return hash_words<1>(words, secret_);
+    case 2:
+      return hash_words<2>(words, secret_);
+    case 3:
+      return hash_words<3>(words, secret_);
+    case 4:
+      return hash_words<4>(words, secret_);
+    case 5:
+      return hash_words<5>(words, secret_);
+    default:
+      return hash_words<6>(words, secret_);
   }
 }
 
@@ -82,9 +85,9 @@ std::uint32_t Table::find(const BucketArray& buckets, std::uint64_t h,
   const std::uint16_t tag = tag_of(h);
   for (unsigned step = 0; step < kMaxChain; ++step) {
     Bucket& b = buckets.memory[(h + step) & buckets.mask];
-    for (unsigned slot = 0; slot < Bucket::kSlots; ++slot) {
-      if (tag_at(b, slot) != tag) continue;
-      if (std::equal(words, words + words_, key_at(b.entry[slot]))) return b.entry[slot];
+    for (unsigned left = match_tags(b, tag); left != 0; left &= left - 1) {
+      const std::uint32_t index = b.entry[std::countr_zero(left)];
+      if (std::equal(words, words + words_, key_at(index))) return index;
     }
     if (b.overflow == 0) break;
   }
@@ -94,18 +97,17 @@ std::uint32_t Table::find(const BucketArray& buckets, std::uint64_t h,
 bool Table::place(const BucketArray& buckets, std::uint64_t h, std::uint32_t index) {
   for (unsigned step = 0; step < kMaxChain; ++step) {
     Bucket& b = buckets.memory[(h + step) & buckets.mask];
-    for (unsigned slot = 0; slot < Bucket::kSlots; ++slot) {
-      if (tag_at(b, slot) != 0) continue;
-      // A reader may come any time: the way to the entry first, the entry last.
-      for (unsigned before = 0; before < step; ++before) {
-        std::atomic_ref<std::uint32_t> passed(
-            buckets.memory[(h + before) & buckets.mask].overflow);
-        passed.store(passed.load(std::memory_order_relaxed) + 1, std::memory_order_release);
-      }
-      std::atomic_ref<std::uint32_t>(b.entry[slot]).store(index, std::memory_order_release);
-      set_tag(b, slot, tag_of(h));
-      return true;
+    const unsigned free = match_tags(b, 0);
+    if (free == 0) continue;
+    // A reader may come any time: the way to the entry first, the entry last.
+    for (unsigned before = 0; before < step; ++before) {
+      std::atomic_ref<std::uint32_t> passed(buckets.memory[(h + before) & buckets.mask].overflow);
+      passed.store(passed.load(std::memory_order_relaxed) + 1, std::memory_order_release);
     }
+    const auto slot = static_cast<unsigned>(std::countr_zero(free));
+    std::atomic_ref<std::uint32_t>(b.entry[slot]).store(index, std::memory_order_release);
+    set_tag(b, slot, tag_of(h));
+    return true;
   }
   return false;
 }
@@ -166,8 +168,9 @@ bool Table::erase(std::uint32_t index, ReaderEpoch& epoch) {
   const std::uint64_t h = hash(key_at(index));
   for (unsigned step = 0; step < kMaxChain; ++step) {
     Bucket& b = owned_->memory[(h + step) & owned_->mask];
-    for (unsigned slot = 0; slot < Bucket::kSlots; ++slot) {
-      if (tag_at(b, slot) == 0 || b.entry[slot] != index) continue;
+    for (unsigned left = match_tags(b, tag_of(h)); left != 0; left &= left - 1) {
+      const auto slot = static_cast<unsigned>(std::countr_zero(left));
+      if (b.entry[slot] != index) continue;
       set_tag(b, slot, 0);
       for (unsigned before = 0; before < step; ++before) {
         std::atomic_ref<std::uint32_t> passed(owned_->memory[(h + before) & owned_->mask].overflow);
@@ -195,7 +198,8 @@ Counters Table::counters(std::uint32_t index, bool reset) {
 }
 
 std::size_t Table::bytes() const {
-  return sizeof *this + (owned_->mask + 1) * sizeof(Bucket) + (std::size_t{next_} << stride_shift_) +
+  return sizeof *this + (owned_->mask + 1) * sizeof(Bucket) +
+         (std::size_t{next_} << stride_shift_) +
          next_ * (sizeof(Counters) + sizeof(std::uint16_t)) + limbo_.size() * sizeof(Limbo);
 }
 

@@ -39,9 +39,9 @@ inline constexpr std::uint32_t kNoEntry = 0xffffffff;
 
 struct alignas(64) Bucket {
   static constexpr unsigned kSlots = 8;
-  std::uint64_t tags[2];       // four 16-bit tags each, 0: free
+  std::uint64_t tags[2];  // four 16-bit tags each, 0: free
   std::uint32_t entry[kSlots];
-  std::uint32_t overflow;      // how many entries were put further on because this one was full
+  std::uint32_t overflow;  // how many entries were put further on because this one was full
   std::uint32_t pad[3];
 };
 static_assert(sizeof(Bucket) == 64);
@@ -82,7 +82,8 @@ class Table {
   void lookup(const Packet* packets, const std::uint8_t* order, unsigned n,
               std::uint32_t* found) const;
   const Program* program_at(std::uint32_t index) const {
-    return reinterpret_cast<const Program*>(entries_.data() + entry_offset(index) + program_offset_);
+    return reinterpret_cast<const Program*>(entries_.data() + entry_offset(index) +
+                                            program_offset_);
   }
   void count(std::uint32_t index, std::uint32_t bytes) const {
     // The reader is the only one who writes while the entry lives: no locked instructions.
@@ -103,7 +104,9 @@ class Table {
     const auto tag = static_cast<std::uint16_t>(hash >> 48U);
     return tag == 0 ? std::uint16_t{1} : tag;
   }
-  std::size_t entry_offset(std::uint32_t index) const { return std::size_t{index} << stride_shift_; }
+  std::size_t entry_offset(std::uint32_t index) const {
+    return std::size_t{index} << stride_shift_;
+  }
   std::uint64_t* key_at(std::uint32_t index) const {
     return reinterpret_cast<std::uint64_t*>(entries_.data() + entry_offset(index));
   }
@@ -146,8 +149,8 @@ class Table {
   std::uint32_t capacity_ = 0;  // entries
   std::uint32_t next_ = 0;      // first entry that was never used
   std::uint32_t size_ = 0;
-  std::deque<Limbo> limbo_;     // erased, oldest first
-  std::vector<std::uint16_t> generation_;  // odd: in use
+  std::deque<Limbo> limbo_;                               // erased, oldest first
+  std::vector<std::uint16_t> generation_;                 // odd: in use
   std::unordered_map<std::uint32_t, Counters> reset_at_;  // what queries with reset subtract
 };
 

@@ -20,6 +20,7 @@ std::uint64_t Table::hash_words(const std::uint64_t* w, const HashSecret& secret
   std::uint64_t h = secret.word[kKeyWords];
   if constexpr (N >= 2) {
     h = multiply_fold(w[0] ^ secret.word[0], w[1] ^ secret.word[1]);
+#pragma GCC unroll 6
     for (unsigned i = 2; i < N; ++i) h = multiply_fold(h ^ w[i], secret.word[i]);
   } else if constexpr (N == 1) {
     h = w[0] ^ secret.word[0];

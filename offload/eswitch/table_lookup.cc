@@ -1,39 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The reader's side of a table: a burst at a time, so that the cache misses of its packets overlap.
-#ifdef __SSE2__
-#include <emmintrin.h>
-#endif
-
 #include "offload/eswitch/table.h"
+
+#include <bit>
+
+#include "offload/eswitch/table_bucket.h"
 #include "offload/eswitch/table_hash.h"
 
 namespace sluice::eswitch {
-namespace {
-
-// A bit for each slot whose tag is this one.
-unsigned match_tags(Bucket& bucket, std::uint16_t tag) {
-  const auto low = std::atomic_ref<std::uint64_t>(bucket.tags[0]).load(std::memory_order_acquire);
-  const auto high = std::atomic_ref<std::uint64_t>(bucket.tags[1]).load(std::memory_order_acquire);
-#ifdef __SSE2__
-  const __m128i tags = _mm_set_epi64x(static_cast<long long>(high), static_cast<long long>(low));
-  const __m128i equal = _mm_cmpeq_epi16(tags, _mm_set1_epi16(static_cast<short>(tag)));
-  return static_cast<unsigned>(_mm_movemask_epi8(_mm_packs_epi16(equal, _mm_setzero_si128())));
-#else
-  unsigned mask = 0;
-  for (unsigned slot = 0; slot < Bucket::kSlots; ++slot) {
-    const std::uint64_t word = slot < 4 ? low : high;
-    if (static_cast<std::uint16_t>(word >> (slot % 4) * 16) == tag) mask |= 1U << slot;
-  }
-  return mask;
-#endif
-}
-
-std::uint32_t entry_of(Bucket& bucket, unsigned slot) {
-  return std::atomic_ref<std::uint32_t>(bucket.entry[slot]).load(std::memory_order_acquire);
-}
-
-}  // namespace
-
 template <unsigned N>
 std::uint32_t Table::resolve(const BucketArray& buckets, std::uint64_t h, unsigned candidates,
                              const std::uint64_t* words) const {
@@ -44,6 +18,7 @@ std::uint32_t Table::resolve(const BucketArray& buckets, std::uint64_t h, unsign
       candidates &= candidates - 1;
       const std::uint64_t* key = key_at(index);
       std::uint64_t differ = 0;
+#pragma GCC unroll 6
       for (unsigned i = 0; i < N; ++i) differ |= key[i] ^ words[i];
       if (differ == 0) return index;
     }
@@ -59,12 +34,16 @@ template <unsigned N>
 void Table::lookup_words(const Packet* packets, const std::uint8_t* order, unsigned n,
                          std::uint32_t* found) const {
   const BucketArray& buckets = *buckets_.load(std::memory_order_acquire);
+  std::uint8_t which[N == 0 ? 1 : N] = {};
+  std::uint64_t masks[N == 0 ? 1 : N] = {};
+  for (unsigned w = 0; w < N; ++w) which[w] = word_[w], masks[w] = word_mask_[w];
   std::uint64_t words[kBurst][N == 0 ? 1 : N];
   std::uint64_t hashes[kBurst];
   unsigned candidates[kBurst];
   for (unsigned i = 0; i < n; ++i) {
     const Key& key = packets[order[i]].key;
-    for (unsigned w = 0; w < N; ++w) words[i][w] = key.word[word_[w]] & word_mask_[w];
+#pragma GCC unroll 6
+    for (unsigned w = 0; w < N; ++w) words[i][w] = key.word[which[w]] & masks[w];
     hashes[i] = hash_words<N>(words[i], secret_);
     __builtin_prefetch(&buckets.memory[hashes[i] & buckets.mask]);
   }
@@ -86,13 +65,20 @@ void Table::lookup_words(const Packet* packets, const std::uint8_t* order, unsig
 void Table::lookup(const Packet* packets, const std::uint8_t* order, unsigned n,
                    std::uint32_t* found) const {
   switch (words_) {
-    case 0: return lookup_words<0>(packets, order, n, found);
-    case 1: return lookup_words<1>(packets, order, n, found);
-    case 2: return lookup_words<2>(packets, order, n, found);
-    case 3: return lookup_words<3>(packets, order, n, found);
-    case 4: return lookup_words<4>(packets, order, n, found);
-    case 5: return lookup_words<5>(packets, order, n, found);
-    default: return lookup_words<6>(packets, order, n, found);
+    case 0:
+      return lookup_words<0>(packets, order, n, found);
+    case 1:
+      return lookup_words<1>(packets, order, n, found);
+    case 2:
+      return lookup_words<2>(packets, order, n, found);
+    case 3:
+      return lookup_words<3>(packets, order, n, found);
+    case 4:
+      return lookup_words<4>(packets, order, n, found);
+    case 5:
+      return lookup_words<5>(packets, order, n, found);
+    default:
+      return lookup_words<6>(packets, order, n, found);
   }
 }
 

@@ -2,8 +2,8 @@
 // An array with room for its largest size in the address space from the start, so that it grows
 // without moving: readers keep plain pointers into it. Memory is taken page by page as it is used.
 //
-// Contract: elements start as zero bytes. Behind the first 2 MiB the kernel is asked for transparent
-// huge pages; it is not asked to reserve any.
+// Contract: elements start as zero bytes. Behind the first 2 MiB the kernel is asked for
+// transparent huge pages; it is not asked to reserve any.
 #pragma once
 
 #include <sys/mman.h>

@@ -120,7 +120,7 @@ Status Daemon::start_nic() {
                                             {flags_.uplink, flags_.vfs, flags_.rep_netns,
                                              flags_.run_dir, flags_.node},
                                             sink_, log_.named("softnic")));
-  return {};
+  return device_->set_mtu(nic_->uplink_mtu());
 }
 
 Status Daemon::start_host() {
@@ -129,7 +129,8 @@ Status Daemon::start_host() {
   options.uplink = flags_.uplink;
   options.bridge = flags_.bridge;
   SLUICE_TRY(host_, host::HostNetwork::create(options, nic_->representors(), log_.named("host")));
-  SLUICE_TRY(auto leg, legs::open_packet_leg(nic_->representors(), host_->host_leg(), {}));
+  SLUICE_TRY(auto leg, legs::open_packet_leg(nic_->representors(), host_->host_leg(),
+                                                   {.promiscuous = false, .mtu = nic_->uplink_mtu()}));
   SLUICE_CHECK_OK(sink_.attach(softnic::kUplinkPort + 1, std::move(leg)));
   SLUICE_TRY(hops_, host::NextHops::create(
                         *loop_, flags_.uplink,

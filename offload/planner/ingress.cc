@@ -15,6 +15,7 @@ constexpr std::uint16_t kEtherTypeArp = 0x0806;
 constexpr std::uint16_t kAccept = 10;
 constexpr std::uint16_t kClaim = 20;
 constexpr std::uint16_t kRest = 900;
+constexpr std::uint16_t kNobody = 1000;
 
 // RFC 792: echo reply and the errors that belong to a connection.
 constexpr std::uint8_t kIcmpTypes[] = {0, 3, 11, 12};
@@ -101,6 +102,7 @@ void ingress_basics(const Frame& frame, Rules& out) {
   RuleWriter rules(out, Stage::kIngress, "node/" + frame.self.name);
   node_as_sender(frame, rules);
   wire_claims(frame, rules);
+  rules.add(kNobody, Match{}, count_and_drop(), "from a port that nobody is attached to");
 }
 
 void ingress_pod(const PodFact& pod, Rules& out) {

@@ -164,8 +164,8 @@ void Datapath::sleep(unsigned& fruitless) {
   asleep_.exchange(true, std::memory_order_acq_rel);
   if (nothing_waits()) {
     std::array<epoll_event, 8> events;
-    const int n = ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()),
-                               deaf ? 1 : -1);
+    const int n =
+        ::epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), deaf ? 1 : -1);
     for (int i = 0; i < n; ++i) {
       eventfd_t ignored = 0;
       if (events[static_cast<std::size_t>(i)].data.u32 == kWakeEvent) {
@@ -214,8 +214,8 @@ Status Datapath::attach(std::uint16_t port, std::unique_ptr<legs::Leg> leg) {
   run_on_thread([&] {
     Slot& slot = slots_[port];
     if (slot.ethdev >= 0) {
-      status = fail(Code::kPrecondition, "port " + std::to_string(port) +
-                                             " has an ethdev as its leg, by devarg leg=");
+      status = fail(Code::kPrecondition,
+                    "port " + std::to_string(port) + " has an ethdev as its leg, by devarg leg=");
       return;
     }
     take_off(port);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The thread that moves packets: legs -> pipeline -> legs and representors, representors -> legs.
 //
-// Contract: it sleeps when nothing comes (epoll on the legs' descriptors and its own eventfd). While
-// an ethdev is a leg it polls instead: an ethdev has nothing to wait for.
-// Threading: start(), stop(), attach(), detach(), counters() and wake() from any thread. Legs are
-// touched by the datapath's thread alone, or under the mutex while it doesn't run.
+// Contract: it sleeps when nothing comes (epoll on the legs' descriptors and its own eventfd).
+// While an ethdev is a leg it polls instead: an ethdev has nothing to wait for. Threading: start(),
+// stop(), attach(), detach(), counters() and wake() from any thread. Legs are touched by the
+// datapath's thread alone, or under the mutex while it doesn't run.
 #pragma once
 
 #include <pthread.h>
@@ -56,7 +56,7 @@ class Datapath {
   struct Slot {
     std::unique_ptr<legs::Leg> leg;
     int ethdev = -1;
-    bool dirty = false;              // has frames to flush
+    bool dirty = false;  // has frames to flush
     bool died = false;
     legs::LegStats last;             // of a leg that is gone
     std::vector<rte_mbuf*> pending;  // for the ethdev
@@ -96,9 +96,9 @@ class Datapath {
   std::vector<std::uint16_t> active_;  // ports with a leg
   std::vector<Port*> existing_;        // all ports, as of start()
   std::array<eswitch::Packet, eswitch::kBurst> packets_;
-  std::vector<std::uint8_t> linear_;   // a frame of several mbufs, in one piece
-  bool polling_ = false;               // an ethdev is a leg
-  std::uint64_t to_notify_ = 0;        // a bit for each port that got frames in this burst
+  std::vector<std::uint8_t> linear_;  // a frame of several mbufs, in one piece
+  bool polling_ = false;              // an ethdev is a leg
+  std::uint64_t to_notify_ = 0;       // a bit for each port that got frames in this burst
 
   std::mutex mutex_;
   std::condition_variable done_;

@@ -95,14 +95,15 @@ bool Datapath::poll_leg(std::uint16_t port, Slot& slot) {
 
 bool Datapath::poll_ethdev(std::uint16_t port, Slot& slot) {
   std::array<rte_mbuf*, eswitch::kBurst> mbufs;
-  const std::uint16_t n = rte_eth_rx_burst(static_cast<std::uint16_t>(slot.ethdev), 0,
-                                           mbufs.data(), static_cast<std::uint16_t>(mbufs.size()));
+  const std::uint16_t n = rte_eth_rx_burst(static_cast<std::uint16_t>(slot.ethdev), 0, mbufs.data(),
+                                           static_cast<std::uint16_t>(mbufs.size()));
   if (n == 0) return false;
   unsigned good = 0;
   for (std::uint16_t i = 0; i < n; ++i) rte_prefetch0(rte_pktmbuf_mtod(mbufs[i], void*));
   for (std::uint16_t i = 0; i < n; ++i) {
     rte_mbuf* m = mbufs[i];
-    if (m->nb_segs != 1) [[unlikely]] {  // larger than an mbuf: this kind of leg is for small frames
+    if (m->nb_segs != 1)
+        [[unlikely]] {  // larger than an mbuf: this kind of leg is for small frames
       ++slot.ethdev_stats.rx_dropped;
       rte_pktmbuf_free(m);
       continue;
@@ -210,12 +211,12 @@ void Datapath::punt(Packet& p) {
   }
   const auto meta = static_cast<std::uint32_t>(p.key.word[2] >> eswitch::key::kMetaShift);
   if (p.user != nullptr && is_plain(p)) return deliver(*port, take_mbuf(p), meta);
-  const std::uint32_t made = segmenter_.emit(
-      p, port->mtu.load(std::memory_order_relaxed), [&](std::span<std::uint8_t> frame) {
-        rte_mbuf* m = copy_to_mbufs(pool, frame);
-        if (m == nullptr) return bump(port->slow_dropped);
-        deliver(*port, m, meta);
-      });
+  const std::uint32_t made = segmenter_.emit(p, port->mtu.load(std::memory_order_relaxed),
+                                             [&](std::span<std::uint8_t> frame) {
+                                               rte_mbuf* m = copy_to_mbufs(pool, frame);
+                                               if (m == nullptr) return bump(port->slow_dropped);
+                                               deliver(*port, m, meta);
+                                             });
   if (made == 0) bump(port->slow_dropped);
 }
 

@@ -72,8 +72,8 @@ Result<SwitchOptions> parse_devargs(const std::string& name, const std::string& 
     } else if (key == "leg") {
       options.ethdev_legs.push_back(value);
     } else {
-      return fail(Code::kInvalid, "unknown argument " + key +
-                                      ": there are representor, host, rules and leg");
+      return fail(Code::kInvalid,
+                  "unknown argument " + key + ": there are representor, host, rules and leg");
     }
   }
   if (representors) {
@@ -82,7 +82,8 @@ Result<SwitchOptions> parse_devargs(const std::string& name, const std::string& 
   const std::size_t ports = 1 + (options.host ? 1U : 0U) + options.vfs.size();
   if (options.ethdev_legs.size() > ports) {
     return fail(Code::kInvalid, "leg= is there " + std::to_string(options.ethdev_legs.size()) +
-                                    " times, but there are only " + std::to_string(ports) + " ports");
+                                    " times, but there are only " + std::to_string(ports) +
+                                    " ports");
   }
   return options;
 }

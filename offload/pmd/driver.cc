@@ -35,8 +35,8 @@ int create_ports(rte_vdev_device* vdev, Switch& sw) {
   }
   for (const Wanted& w : wanted) {
     const Port* uplink = sw.port(kUplinkPort);
-    PortInit init{&sw, w.index, w.representor, uplink == nullptr ? std::uint16_t{0}
-                                                                 : uplink->port_id};
+    PortInit init{&sw, w.index, w.representor,
+                  uplink == nullptr ? std::uint16_t{0} : uplink->port_id};
     const std::string name = sw.options().name + w.suffix;
     if (const int r = rte_eth_dev_create(&vdev->device, name.c_str(), sizeof(PortPrivate), nullptr,
                                          nullptr, init_port, &init);
@@ -138,5 +138,4 @@ RTE_INIT(sluice_net_esw_register) {
   rte_vdev_register(&d);
 }
 RTE_PMD_EXPORT_NAME(net_esw, __COUNTER__);
-RTE_PMD_REGISTER_PARAM_STRING(net_esw,
-                              "representor=[vf]<list> host=<0|1> rules=<n> leg=<ethdev>");
+RTE_PMD_REGISTER_PARAM_STRING(net_esw, "representor=[vf]<list> host=<0|1> rules=<n> leg=<ethdev>");

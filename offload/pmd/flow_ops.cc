@@ -70,8 +70,8 @@ rte_flow* create(rte_eth_dev* dev, const rte_flow_attr* attr, const rte_flow_ite
                  const rte_flow_action* actions, rte_flow_error* error) try {
   TranslatedRule rule;
   if (translate_on(dev, attr, items, actions, rule, error) != 0) return nullptr;
-  const auto made = port_of(dev).owner->pipeline().insert(rule.group, rule.priority, rule.match,
-                                                          rule.actions);
+  const auto made =
+      port_of(dev).owner->pipeline().insert(rule.group, rule.priority, rule.match, rule.actions);
   if (made) return to_flow(*made);
   refuse(error, made.error(), nullptr);
   return nullptr;

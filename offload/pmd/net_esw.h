@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The software NIC as its owner sees it: what librte_ethdev has no call for, legs above all.
 //
-// Contract: `device` is the vdev's name ("net_esw0"). Switch port numbers: 0 uplink, 1 host, 2+i VF i.
-// Threading: from any thread, the datapath may run. attach_leg() and detach_leg() return when the
-// datapath has taken notice. Not to be called while the device is being removed.
-// Errors: kNotFound for a device or port that isn't there.
+// Contract: `device` is the vdev's name ("net_esw0"). Switch port numbers: 0 uplink, 1 host, 2+i VF
+// i. Threading: from any thread, the datapath may run. attach_leg() and detach_leg() return when
+// the datapath has taken notice. Not to be called while the device is being removed. Errors:
+// kNotFound for a device or port that isn't there.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,7 @@ struct PortCounters {
   std::uint64_t slow_dropped = 0;  // that it had no room for, or that were malformed
   std::uint64_t tx_slow = 0;       // frames sent by the representor
   bool attached = false;
-  bool alive = false;              // false: the netdev behind the last leg went away
+  bool alive = false;  // false: the netdev behind the last leg went away
 };
 Result<PortCounters> port_counters(const std::string& device, std::uint16_t port);
 

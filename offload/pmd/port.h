@@ -23,7 +23,7 @@ namespace sluice::pmd {
 class Switch;
 
 inline constexpr std::uint16_t kUplinkPort = 0, kHostPort = 1, kFirstVfPort = 2;
-inline constexpr std::uint16_t kQueues = 16;    // advertised; all packets come by the first
+inline constexpr std::uint16_t kQueues = 16;  // advertised; all packets come by the first
 inline constexpr std::uint16_t kRingSize = 4096;
 inline constexpr std::uint32_t kHostRepresentorId = 0x4000;  // VFs have their index
 

@@ -18,7 +18,7 @@
 namespace sluice::pmd {
 namespace {
 
-constexpr std::uint16_t kMinMtu = 68;     // RFC 791
+constexpr std::uint16_t kMinMtu = 68;  // RFC 791
 constexpr std::uint16_t kMaxMtu = 65535;
 
 void bump(std::atomic<std::uint64_t>& counter, std::uint64_t by) {

@@ -14,9 +14,9 @@ struct Port;
 // What rte_eth_dev_create() hands to its callback.
 struct PortInit {
   Switch* owner;
-  std::uint16_t index;          // in the switch
-  std::uint16_t representor;    // id; 0 for the uplink
-  std::uint16_t backer;         // ethdev port of the uplink
+  std::uint16_t index;        // in the switch
+  std::uint16_t representor;  // id; 0 for the uplink
+  std::uint16_t backer;       // ethdev port of the uplink
 };
 // Fills the ethdev and makes the Port behind it. 0 or -errno.
 int init_port(rte_eth_dev* dev, void* port_init);

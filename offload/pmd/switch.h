@@ -19,10 +19,10 @@ namespace sluice::pmd {
 
 struct SwitchOptions {
   std::string name;
-  std::vector<std::uint16_t> vfs;       // indexes, ascending
+  std::vector<std::uint16_t> vfs;  // indexes, ascending
   bool host = true;
-  std::uint32_t rules = 0;              // presize
-  std::vector<std::string> ethdev_legs; // of port 0, 1, ... in order of ports that exist
+  std::uint32_t rules = 0;               // presize
+  std::vector<std::string> ethdev_legs;  // of port 0, 1, ... in order of ports that exist
 };
 
 class Switch {

@@ -139,7 +139,8 @@ int fragment_field(const rte_flow_item& item, std::uint16_t spec, std::uint16_t 
     m.mask.is_later_fragment = true;
     return 0;
   }
-  return refuse_mask(error, item, "fragment_offset mask: 0x3fff (whole) or 0x1fff (not a later one)");
+  return refuse_mask(error, item,
+                     "fragment_offset mask: 0x3fff (whole) or 0x1fff (not a later one)");
 }
 
 int ipv4_item(const rte_flow_item& item, Match& m, State& state, rte_flow_error* error) {
@@ -150,8 +151,8 @@ int ipv4_item(const rte_flow_item& item, Match& m, State& state, rte_flow_error*
   allowed.hdr.fragment_offset = 0xffff;
   const Item<rte_flow_item_ipv4> it(item, def);
   if (exceeds(it.mask, allowed)) {
-    return refuse_mask(error, item,
-                       "of IPv4: src_addr, dst_addr, next_proto_id, fragment_offset; no other field");
+    return refuse_mask(
+        error, item, "of IPv4: src_addr, dst_addr, next_proto_id, fragment_offset; no other field");
   }
   state.ip = true;
   m.value.is_ipv4 = m.mask.is_ipv4 = true;
@@ -162,7 +163,8 @@ int ipv4_item(const rte_flow_item& item, Match& m, State& state, rte_flow_error*
   m.value.proto = it.spec.hdr.next_proto_id;
   m.mask.proto = it.mask.hdr.next_proto_id;
   const auto mask = static_cast<std::uint16_t>(rte_be_to_cpu_16(it.mask.hdr.fragment_offset));
-  const auto spec = static_cast<std::uint16_t>(rte_be_to_cpu_16(it.spec.hdr.fragment_offset) & mask);
+  const auto spec =
+      static_cast<std::uint16_t>(rte_be_to_cpu_16(it.spec.hdr.fragment_offset) & mask);
   return fragment_field(item, spec, mask, m, error);
 }
 

@@ -109,15 +109,21 @@ class Watch final : public ManifestWatch {
       if (last_error_ == why) return;
       last_error_ = std::move(why);
       last_content_.reset();
-      changed_(fail(std::move(content).error()));
-      return;  // the callback may have destroyed this
+      return report(fail(std::move(content).error()));
     }
     if (last_content_ == *content) return;
     last_error_.clear();
     last_content_ = *std::move(content);
     auto manifest = parse_manifest(*last_content_);
     if (!manifest) manifest = fail(std::move(manifest.error()).with("reading " + path_));
-    changed_(std::move(manifest));
+    report(std::move(manifest));
+  }
+
+  // Nothing of this is touched afterwards: the callback may destroy the watch, and with it
+  // changed_.
+  void report(Result<Manifest> manifest) {
+    const Callback callback = changed_;
+    callback(std::move(manifest));
   }
 
   os::EventLoop& loop_;

@@ -2,10 +2,13 @@
 #include "offload/sources/schema.h"
 
 #include <algorithm>
-#include <numeric>
+#include <optional>
+#include <span>
 #include <vector>
 
 #include <nlohmann/json.hpp>
+
+#include "common/base/nearest_name.h"
 
 namespace sluice::sources {
 namespace {
@@ -24,27 +27,6 @@ std::string join(const std::string& path, std::string_view name) {
 
 std::string at(const std::string& path, std::size_t index) {
   return path + "[" + std::to_string(index) + "]";
-}
-
-// Optimal string alignment distance: insert, delete, replace, swap of neighbours.
-std::size_t distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> before(b.size() + 1);
-  std::vector<std::size_t> last(b.size() + 1);
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(last.begin(), last.end(), std::size_t{0});
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t differs = a[i - 1] == b[j - 1] ? 0 : 1;
-      row[j] = std::min({last[j] + 1, row[j - 1] + 1, last[j - 1] + differs});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
-        row[j] = std::min(row[j], before[j - 2] + 1);
-      }
-    }
-    std::swap(before, last);
-    std::swap(last, row);
-  }
-  return last[b.size()];
 }
 
 tl::unexpected<Error> wrong_type(const std::string& path, const json& value,
@@ -137,20 +119,10 @@ std::string printable(const json& value) {
   return text;
 }
 
-std::string_view nearest(std::string_view word, std::span<const FieldSpec> allowed) {
-  if (word.size() > kLongestWord) return {};
-  std::string_view best;
-  // Half of the word may be wrong, and an abbreviation counts as near ("prot" for "protocol").
-  std::size_t least = std::max<std::size_t>(2, word.size() / 2) + 1;
-  for (const FieldSpec& field : allowed) {
-    std::size_t steps = distance(word, field.name);
-    if (word.size() >= 3 && field.name.starts_with(word)) steps = 0;
-    if (steps < least) {
-      least = steps;
-      best = field.name;
-    }
-  }
-  return best;
+std::optional<std::string_view> meant_by(std::string_view word, std::span<const FieldSpec> allowed) {
+  std::vector<std::string_view> names;
+  for (const FieldSpec& field : allowed) names.push_back(field.name);
+  return nearest_name(word, names);
 }
 
 Status check_fields(const json& object, const Schema& schema, const std::string& path) {
@@ -163,8 +135,8 @@ Status check_fields(const json& object, const Schema& schema, const std::string&
       const std::string shown = printable(json(name.substr(0, kLongestWord)));
       std::string text =
           join(path, std::string_view(shown).substr(1, shown.size() - 2)) + " is unknown";
-      if (const auto meant = nearest(name, schema.fields); !meant.empty()) {
-        text += "; did you mean '" + std::string(meant) + "'?";
+      if (const auto meant = meant_by(name, schema.fields)) {
+        text += "; did you mean '" + std::string(*meant) + "'?";
       }
       return invalid(std::move(text));
     }

@@ -51,9 +51,6 @@ extern const Schema kEndpointSliceSchema;
 // `path` is that of `object` itself, "" at the top. The Error says path, value and what is allowed.
 Status check_fields(const nlohmann::json& object, const Schema& schema, const std::string& path);
 
-// The allowed word nearest to `word`, "" when none is near enough to be what was meant.
-std::string_view nearest(std::string_view word, std::span<const FieldSpec> allowed);
-
 // A value for an error message: short, on one line.
 std::string printable(const nlohmann::json& value);
 

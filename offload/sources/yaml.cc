@@ -92,7 +92,11 @@ class Builder final : public YAML::EventHandler {
   std::vector<json> documents;
   std::optional<std::string> mistake;
 
-  void OnDocumentStart(const YAML::Mark&) override {
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    // yaml-cpp makes empty documents for ever of a token that can't begin one (a line that starts
+    // with a comma): it never gets past it.
+    if (mark.pos <= last_start_) return give_up(mark, "unexpected text");
+    last_start_ = mark.pos;
     anchors_.clear();
     open_.clear();
     root_ = json();
@@ -215,6 +219,7 @@ class Builder final : public YAML::EventHandler {
   std::vector<Level> open_;
   std::map<YAML::anchor_t, Anchored> anchors_;
   std::size_t count_ = 0;
+  int last_start_ = -1;
 };
 
 tl::unexpected<Error> invalid(std::string message) {

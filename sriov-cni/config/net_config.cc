@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "common/base/nearest_name.h"
 #include "sriov-cni/config/cni_error.h"
 
 namespace sluice::cni {
@@ -21,35 +22,17 @@ constexpr std::size_t kMaxUnixPath = 107;
 constexpr std::size_t kMaxStatePath = 1024;
 constexpr std::uint32_t kMinMtu = 576, kMaxMtu = 65535;
 
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t substitute = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, substitute});
-    }
-  }
-  return row[b.size()];
-}
-
 Status check_keys(const Json& json) {
   for (const auto& [key, value] : json.items()) {
     if (std::find(kKeys.begin(), kKeys.end(), key) != kKeys.end()) continue;
     if (key.find('.') != std::string::npos || key.find('/') != std::string::npos) continue;
     if (key == "ipam" && value.is_object() && value.empty()) continue;
     const auto shown = key.substr(0, 64);
-    const auto nearest = *std::min_element(kKeys.begin(), kKeys.end(), [&](auto a, auto b) {
-      return edit_distance(shown, a) < edit_distance(shown, b);
-    });
     std::string message = "configuration: key '" + shown + "' is unknown";
     if (key == "ipam") {
       message += "; addresses come from the node's own block, leave it out";
-    } else if (edit_distance(shown, nearest) <= 3) {
-      message += ", did you mean '" + std::string(nearest) + "'?";
+    } else if (const auto meant = nearest_name(shown, kKeys)) {
+      message += ", did you mean '" + std::string(*meant) + "'?";
     } else {
       message += "; keys of others have a '.' or a '/'";
     }

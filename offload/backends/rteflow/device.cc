@@ -245,6 +245,16 @@ std::size_t Device::receive(const Handler& handler) {
   return total;
 }
 
+Status Device::set_mtu(std::uint16_t mtu) {
+  for (const auto& [port, ethdev] : state_->map.ports) {
+    if (const int error = ::rte_eth_dev_set_mtu(ethdev, mtu); error != 0) {
+      return fail(dpdk_error(-error, "set the MTU of " + port.to_string() + " to " +
+                                         std::to_string(mtu)));
+    }
+  }
+  return {};
+}
+
 Status Device::send(model::PortId port, std::span<const std::uint8_t> frame) {
   State& s = *state_;
   const auto ethdev = s.map.ethdev_of(port);

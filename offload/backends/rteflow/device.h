@@ -43,6 +43,8 @@ class Device {
   std::vector<int> rx_fds() const;
   std::size_t receive(const Handler& handler);
   Status send(model::PortId port, std::span<const std::uint8_t> frame);
+  // Of every port: what leaves by one is cut to it, what the slow path gets too.
+  Status set_mtu(std::uint16_t mtu);
   void close();  // stops and closes all ports; twice is harmless
 
  private:

@@ -2,7 +2,8 @@
 // pmd.nat1k and pmd.nat1k.pipeline: CPU time a packet of the datapath's thread, from a packet
 // generator (net_pcap, its copy of each packet is part of the figure) through net_esw to net_null.
 //   pmd.nat1k           one group, a thousand destinations, each with its DNAT rule
-//   pmd.nat1k.pipeline  the same packets: ingress check, exact connection with DNAT, forward by address
+//   pmd.nat1k.pipeline  the same packets: ingress check, exact connection with DNAT, forward by
+//   address
 #include <rte_bus_vdev.h>
 #include <rte_eal.h>
 #include <rte_ethdev.h>
@@ -44,7 +45,8 @@ void put(std::vector<std::uint8_t>& out, std::uint32_t value, int bytes) {
 
 std::uint16_t checksum(const std::uint8_t* at, std::size_t n) {
   std::uint32_t sum = 0;
-  for (std::size_t i = 0; i + 1 < n; i += 2) sum += static_cast<std::uint32_t>(at[i] << 8 | at[i + 1]);
+  for (std::size_t i = 0; i + 1 < n; i += 2)
+    sum += static_cast<std::uint32_t>(at[i] << 8 | at[i + 1]);
   while (sum >> 16U != 0) sum = (sum & 0xffffU) + (sum >> 16U);
   return static_cast<std::uint16_t>(~sum);
 }
@@ -259,8 +261,8 @@ void bench(const char* name, int number, const std::string& pcap, rte_mempool* p
   need(::rte_vdev_init(source.c_str(), ("rx_pcap=" + pcap + ",infinite_rx=1").c_str()) == 0,
        "net_pcap");
   need(::rte_vdev_init(sink.c_str(), "no-rx=1") == 0, "net_null");
-  need(::rte_vdev_init(device.c_str(), ("host=0,representor=vf0,leg=" + source + ",leg=" + sink)
-                                           .c_str()) == 0,
+  need(::rte_vdev_init(device.c_str(),
+                       ("host=0,representor=vf0,leg=" + source + ",leg=" + sink).c_str()) == 0,
        "net_esw");
   const std::uint16_t uplink = open_port(device, pool);
   const std::uint16_t vf = open_port(device + "_representor_vf0", pool);
@@ -297,14 +299,14 @@ void bench(const char* name, int number, const std::string& pcap, rte_mempool* p
 int main() {
   sluice::pmd::link_driver();
   std::string prefix = "--file-prefix=slbench" + std::to_string(::getpid());
-  char words[][24] = {"nat_bench", "--no-huge", "--no-pci", "--no-telemetry", "--no-shconf",
-                      "-m",        "256",       "-l",       "0"};
+  char words[][24] = {"nat_bench", "--no-huge", "--no-pci", "--no-telemetry", "--no-shconf", "-m",
+                      "256",       "-l",        "0"};
   std::vector<char*> argv;
   for (auto& word : words) argv.push_back(word);
   argv.push_back(prefix.data());
   need(::rte_eal_init(static_cast<int>(argv.size()), argv.data()) >= 0, "EAL");
-  rte_mempool* pool = ::rte_pktmbuf_pool_create("bench", 16383, 256, 0, RTE_PKTMBUF_HEADROOM + 2048,
-                                                SOCKET_ID_ANY);
+  rte_mempool* pool =
+      ::rte_pktmbuf_pool_create("bench", 16383, 256, 0, RTE_PKTMBUF_HEADROOM + 2048, SOCKET_ID_ANY);
   need(pool != nullptr, "mempool");
   const std::string pcap = write_pcap();
   bench("pmd.nat1k", 0, pcap, pool, one_group);

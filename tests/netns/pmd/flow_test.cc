@@ -58,8 +58,7 @@ TEST_CASE("validate says what it refuses, of which type, and why") {
        [](Flow& f, Nic&) { f.group(3).jump(2); }},
       {"jump to itself", EINVAL, RTE_FLOW_ERROR_TYPE_ACTION_CONF,
        [](Flow& f, Nic&) { f.group(3).jump(3); }},
-      {"jump too far", EINVAL, RTE_FLOW_ERROR_TYPE_ACTION_CONF,
-       [](Flow& f, Nic&) { f.jump(16); }},
+      {"jump too far", EINVAL, RTE_FLOW_ERROR_TYPE_ACTION_CONF, [](Flow& f, Nic&) { f.jump(16); }},
       {"output nowhere", EINVAL, RTE_FLOW_ERROR_TYPE_ACTION_CONF,
        [](Flow& f, Nic&) { f.output(30); }},
       {"action", ENOTSUP, RTE_FLOW_ERROR_TYPE_ACTION,
@@ -109,7 +108,8 @@ TEST_CASE("rules go by the proxy; a second one with the same pattern is EEXIST")
 
 TEST_CASE("COUNT is queried and reset; a rule without it can't be") {
   Nic nic;
-  rte_flow* counted = Flow().from(nic.ethdev(kVf0)).ip4({}, {}).count().drop().create(nic.ethdev(kUplink));
+  rte_flow* counted =
+      Flow().from(nic.ethdev(kVf0)).ip4({}, {}).count().drop().create(nic.ethdev(kUplink));
   rte_flow* plain = Flow().from(nic.ethdev(kVf1)).drop().create(nic.ethdev(kUplink));
   const Frame frame = udp_frame({kMac, kMac}, {kIp, kIp}, 1, 2);
   for (int i = 0; i < 7; ++i) nic.arrive(kVf0, frame);
@@ -170,9 +170,9 @@ TEST_CASE("ports: one switch domain, representors found by DPDK's own filter") {
 }
 
 TEST_CASE("wrong device arguments are refused and leave nothing behind") {
-  for (const char* args : {"representor=sf[0-1]", "host=2", "rules=many", "rules=99999999999",
-                           "leg=net_none0", "no_such=1", "representor=vf[62]",
-                           "host=0,leg=net_a,leg=net_b"}) {
+  for (const char* args :
+       {"representor=sf[0-1]", "host=2", "rules=many", "rules=99999999999", "leg=net_none0",
+        "no_such=1", "representor=vf[62]", "host=0,leg=net_a,leg=net_b"}) {
     INFO(args);
     const std::string name = next_device_name();
     CHECK(plug(name, args) != 0);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Packets through the driver: forwarding, punts with META and interrupts, Tx, legs that come and go.
+// Packets through the driver: forwarding, punts with META and interrupts, Tx, legs that come and
+// go.
 #include <doctest/doctest.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>

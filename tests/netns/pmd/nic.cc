@@ -22,9 +22,10 @@ const char* const kSuffix[] = {"", "_host", "_representor_vf0", "_representor_vf
 bool start_eal() {
   pmd::link_driver();
   std::string prefix = "--file-prefix=sl" + std::to_string(::getpid());
-  std::vector<std::string> words{"pmd_test", "--no-huge", "--no-pci",  "--no-telemetry",
-                                 "--no-shconf", "-m",     "256",       "--log-level=lib.eal:warning",
-                                 prefix,      "--lcores", "0@(0-1)"};
+  std::vector<std::string> words{
+      "pmd_test",    "--no-huge", "--no-pci", "--no-telemetry",
+      "--no-shconf", "-m",        "256",      "--log-level=lib.eal:warning",
+      prefix,        "--lcores",  "0@(0-1)"};
   if (::sysconf(_SC_NPROCESSORS_ONLN) < 2) words.back() = "0@0";
   std::vector<char*> argv;
   for (auto& word : words) argv.push_back(word.data());
@@ -247,7 +248,9 @@ Flow& Flow::meta(std::uint32_t value, std::uint32_t mask) {
   return item(RTE_FLOW_ITEM_TYPE_META, s, m);
 }
 
-Flow& Flow::punt() { return action(RTE_FLOW_ACTION_TYPE_PORT_REPRESENTOR, rte_flow_action_ethdev{0xffff}); }
+Flow& Flow::punt() {
+  return action(RTE_FLOW_ACTION_TYPE_PORT_REPRESENTOR, rte_flow_action_ethdev{0xffff});
+}
 Flow& Flow::output(std::uint16_t ethdev) {
   return action(RTE_FLOW_ACTION_TYPE_REPRESENTED_PORT, rte_flow_action_ethdev{ethdev});
 }

@@ -36,9 +36,8 @@ Offload make_partial(Frame& frame, std::uint16_t field) {
 Frame completed(Packet& p) {
   Frame out;
   Segmenter segmenter;
-  CHECK(segmenter.emit(p, 65535, [&](std::span<std::uint8_t> f) {
-    out.assign(f.begin(), f.end());
-  }) == 1);
+  CHECK(segmenter.emit(p, 65535,
+                       [&](std::span<std::uint8_t> f) { out.assign(f.begin(), f.end()); }) == 1);
   return out;
 }
 
@@ -245,7 +244,8 @@ TEST_CASE("counters count the frame as it came in; ids of rules that are gone ar
   CHECK(pipeline.query(*next).error().code == Code::kNotFound);
 }
 
-TEST_CASE("VXLAN: what goes in comes out, each flow has its own source port, bad tunnels are punted") {
+TEST_CASE(
+    "VXLAN: what goes in comes out, each flow has its own source port, bad tunnels are punted") {
   Tunnel tunnel{mac("02:00:00:00:01:01"), mac("02:00:00:00:01:02"), ip("192.168.0.1"),
                 ip("192.168.0.2"), 0xabcdef};
   Pipeline out({}), in({});
@@ -256,7 +256,8 @@ TEST_CASE("VXLAN: what goes in comes out, each flow has its own source port, bad
   REQUIRE(in.insert(0, 0, {}, decap));
   std::uint16_t ports[2] = {};
   for (std::uint16_t i = 0; i < 20; ++i) {
-    const Frame frame = tcp_frame(kEth, kIp, static_cast<std::uint16_t>(1000 + i / 10), 80, kTcpAckFlag, "t");
+    const Frame frame =
+        tcp_frame(kEth, kIp, static_cast<std::uint16_t>(1000 + i / 10), 80, kTcpAckFlag, "t");
     Owned o(frame);
     const Pipeline::Burst burst(out);
     out.run(&o.packet, 1);
@@ -283,15 +284,23 @@ TEST_CASE("VXLAN: what goes in comes out, each flow has its own source port, bad
   Owned b(bad);
   run_one(in, b.packet);
   CHECK(b.packet.verdict == Verdict::kPunt);
-  CHECK(out.insert(0, 1, {}, [&] { Actions a = encap; a.fate = Fate::kPunt; return a; }()).error().code ==
-        Code::kInvalid);
+  CHECK(out.insert(0, 1, {},
+                   [&] {
+                     Actions a = encap;
+                     a.fate = Fate::kPunt;
+                     return a;
+                   }())
+            .error()
+            .code == Code::kInvalid);
 }
 
-TEST_CASE("TCP segmentation: segments are MTU-size, right in every header, and join to the original") {
+TEST_CASE(
+    "TCP segmentation: segments are MTU-size, right in every header, and join to the original") {
   for (const std::size_t size : {1U, 1448U, 1449U, 2896U, 65000U}) {
     std::string payload(size, '\0');
     for (std::size_t i = 0; i < size; ++i) payload[i] = static_cast<char>(i * 31 >> 3U);
-    Frame frame = tcp_frame(kEth, kIp, 1, 2, kTcpAckFlag | kTcpPshFlag | kTcpFinFlag | 0x80, payload, 0xfffffff0);
+    Frame frame = tcp_frame(kEth, kIp, 1, 2, kTcpAckFlag | kTcpPshFlag | kTcpFinFlag | 0x80,
+                            payload, 0xfffffff0);
     Offload offload = make_partial(frame, 16);
     offload.gso = Gso::kTcp4;
     offload.gso_size = 1448;

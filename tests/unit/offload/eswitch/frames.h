@@ -18,7 +18,8 @@ inline constexpr std::uint32_t kRoom = 64;
 // Owns the bytes of a Packet.
 class Owned {
  public:
-  explicit Owned(const Frame& frame, std::uint16_t in_port = 0, const eswitch::Offload& offload = {})
+  explicit Owned(const Frame& frame, std::uint16_t in_port = 0,
+                 const eswitch::Offload& offload = {})
       : bytes_(kRoom + frame.size()) {
     if (!frame.empty()) std::memcpy(bytes_.data() + kRoom, frame.data(), frame.size());
     packet.data = bytes_.data() + kRoom;

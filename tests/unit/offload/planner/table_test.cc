@@ -55,6 +55,7 @@ TEST_CASE("the whole program of a node, row by row") {
       "ingress 20 in=uplink eth_dst=" + up +
           " ip_dst=10.244.1.0/24 -> meta=0x30000 jump=connection",
       "ingress 900 in=uplink -> count drop",
+      "ingress 1000 any -> count drop",
       "connection 1000 any -> jump=trap",
       "trap 10 ip_dst=10.96.0.10 -> punt",
       "trap 10 ip_dst=172.30.0.11 tcp l4_dst=30080 -> punt",

@@ -130,6 +130,9 @@ TEST_CASE("what is refused, with document and line") {
   CHECK(contains(error_of("a: [1, 2"), "line"));
   CHECK(contains(error_of("a: b: c"), "line 1"));
   CHECK(contains(error_of("\t- a"), "line 1"));
+  CHECK(contains(error_of(",:~\nb: 1\n"), "unexpected text"));  // would never end
+  CHECK(contains(error_of("a: 1\n---\n, b\n"), "unexpected text"));
+  CHECK(error_of("]") != "");
   CHECK(contains(error_of(std::string(1001, '#')), "1001 bytes, at most 1000"));
   std::string many = "[";
   for (int i = 0; i < 101; ++i) many += "1,";

@@ -422,15 +422,17 @@ class BadInput(unittest.TestCase):
             file.write(text)
             file.flush()
             arguments += ["--manifest", file.name]
-        before = set(state.base_dir().glob("*.lock")) if state.base_dir().is_dir() else set()
+        # A directory of its own: other labs may run beside this one.
+        own = tempfile.TemporaryDirectory(prefix="sl-lab-")
+        self.addCleanup(own.cleanup)
         done = subprocess.run(
             arguments,
             capture_output=True,
             text=True,
             timeout=120,
-            env={**os.environ, **(env or {})},
+            env={**os.environ, "SLUICE_LAB_DIR": own.name, **(env or {})},
         )
-        self.assertEqual(set(state.base_dir().glob("*.lock")) - before, set())
+        self.assertEqual(list(Path(own.name).glob("*.lock")), [])
         self.assertNotIn("Traceback", done.stderr)
         return done
 

@@ -93,6 +93,7 @@ void hash_match(Hasher& h, const Match& m) {
   h.add(m.ip_src);
   h.add(m.ip_dst);
   h.add(m.proto);
+  h.add(std::uint64_t{m.whole});
   h.add(m.l4_src);
   h.add(m.l4_dst);
   h.add(m.icmp_type);
@@ -186,6 +187,7 @@ std::string Match::to_string() const {
   if (ip_src) words.add("ip_src", prefix_text(*ip_src));
   if (ip_dst) words.add("ip_dst", prefix_text(*ip_dst));
   if (proto) words.add(model::to_string(*proto));
+  if (whole) words.add("whole");
   if (l4_src) words.add("l4_src", port_text(*l4_src));
   if (l4_dst) words.add("l4_dst", port_text(*l4_dst));
   if (icmp_type) words.add("icmp_type", std::to_string(*icmp_type));

@@ -51,7 +51,7 @@ struct Masked {
 inline constexpr std::uint8_t kTcpFin = 0x01, kTcpSyn = 0x02, kTcpRst = 0x04;  // RFC 9293 3.1
 
 // Everything that is set must hold. Addresses and ports are those of the innermost header that is
-// left: before VxlanDecap the outer one. ip_*, proto, l4_*, tcp_flags imply eth_type 0x0800.
+// left: before VxlanDecap the outer one. ip_*, proto, whole, l4_*, tcp_flags imply eth_type 0x0800.
 // l4_* never match a fragment behind the first; tunnel matches outer UDP to vxlan_port with that
 // VNI.
 struct Match {
@@ -63,6 +63,7 @@ struct Match {
   std::optional<Prefix4> ip_src;
   std::optional<Prefix4> ip_dst;
   std::optional<Proto> proto;
+  bool whole = false;  // neither a first nor a later fragment: IPv4's offset and MF are zero
   std::optional<Masked<std::uint16_t>> l4_src;  // host order
   std::optional<Masked<std::uint16_t>> l4_dst;
   std::optional<std::uint8_t> icmp_type;

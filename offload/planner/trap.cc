@@ -11,6 +11,7 @@ using model::Stage;
 
 constexpr std::uint16_t kService = 10;
 constexpr std::uint16_t kEndpoint = 20;
+constexpr std::uint16_t kWhole = 900;
 constexpr std::uint16_t kRest = 1000;
 
 Match to_address(Ipv4 ip) {
@@ -38,7 +39,11 @@ void trap_basics(const Frame& frame, Rules& out) {
   }
   rules.add(kService, to_address(frame.gateway_ip), {model::Punt{}},
             "the gateway address is the slow path's: hairpin replies, ping");
-  rules.add(kRest, Match{}, {model::Jump{Stage::kForward}}, "nothing for the slow path");
+  Match whole;
+  whole.whole = true;
+  rules.add(kWhole, whole, {model::Jump{Stage::kForward}}, "nothing for the slow path");
+  rules.add(kRest, Match{}, {model::Punt{}},
+            "fragments: only the slow path knows which connection they belong to");
 }
 
 void trap_service(const ServiceFact& service, Rules& out) {

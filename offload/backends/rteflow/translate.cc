@@ -11,6 +11,7 @@
 namespace sluice::rteflow {
 namespace {
 
+constexpr std::uint16_t kFragmentBits = 0x3fff;  // MF and the offset (RFC 791)
 constexpr std::size_t kMaxItems = 8;
 constexpr std::size_t kMaxActions = 20;
 constexpr std::uint8_t kVersionIhl = 0x45;
@@ -133,6 +134,8 @@ void Translation::Storage::match_ipv4(const model::Match& m) {
     ipv4.spec.hdr.next_proto_id = static_cast<std::uint8_t>(*m.proto);
     ipv4.mask.hdr.next_proto_id = 0xff;
   }
+  // Without DF, which says nothing about this packet being a fragment.
+  if (m.whole) ipv4.mask.hdr.fragment_offset = rte_cpu_to_be_16(kFragmentBits);
   add_item(RTE_FLOW_ITEM_TYPE_IPV4, ipv4);
 }
 
@@ -201,7 +204,7 @@ Status Translation::Storage::match(const model::Rule& rule, const EthPorts& port
     add_item(RTE_FLOW_ITEM_TYPE_META, meta);
   }
   const bool l4 = m.l4_src || m.l4_dst || m.icmp_type || m.tcp_flags;
-  const bool ip = m.ip_src || m.ip_dst || m.proto || l4 || m.tunnel_vni;
+  const bool ip = m.ip_src || m.ip_dst || m.proto || m.whole || l4 || m.tunnel_vni;
   if (m.eth_src || m.eth_dst || m.eth_type || ip) match_eth(m);
   if (ip) match_ipv4(m);
   if (m.tunnel_vni) {

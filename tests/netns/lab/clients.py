@@ -95,16 +95,20 @@ class Clients:
 
     # --- UDP and ICMP ----------------------------------------------------------------------
 
-    def udp(self, address: str, port: int, count: int = 1, timeout: float = 1.0) -> dict:
-        """Each question from the same socket, repeated up to three times as a resolver would."""
+    def udp(
+        self, address: str, port: int, count: int = 1, timeout: float = 1.0, padding: int = 0
+    ) -> dict:
+        """Each question from the same socket, repeated up to three times as a resolver would. The
+        answer repeats the question, so padding makes both large."""
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         with socket.socket(family, socket.SOCK_DGRAM) as sock:
             sock.settimeout(timeout)
             sock.connect((address, port))  # answers from anyone else are not taken
             answers, repeats = [], 0
             for number in range(count):
+                question = f"{number}" + "." * padding
                 for attempt in itertools.count(1):
-                    sock.send(f"{number}".encode())
+                    sock.send(question.encode())
                     try:
                         answer = json.loads(sock.recv(65536))
                     except TimeoutError:
@@ -112,7 +116,7 @@ class Clients:
                         if attempt == 3:
                             raise
                         continue
-                    if answer["text"] == str(number):
+                    if answer["text"] == question:
                         answers.append(answer)
                         break
             return {

@@ -19,6 +19,7 @@ from lab.traffic import Agent, Answer, Connection, TrafficError
 # Backends are chosen by a hash of the five-tuple, the client's port is the kernel's choice: that
 # one of three gets none of 40 connections happens once in four million runs.
 CONNECTIONS = 40
+LARGE_DATAGRAM = 4000  # bytes: three fragments
 STREAM_BYTES = 32 << 20
 PROMOTED_SHARE = 0.95
 
@@ -67,6 +68,14 @@ def cluster_ip_udp(client: Pod, use: ServiceUse) -> str:
     expect({a.name for a in answers} <= use.names, f"answered by {answers[0].name}")
     expect(all(a.source_kept for a in answers), f"the server sees {answers[0].peer}")
     return f"{client.key} -> {use.service.key}: 5 answers of {answers[0].name}, address kept"
+
+
+def large_udp(clients: list[Pod], use: ServiceUse) -> str:
+    """Fragments carry no ports behind the first: they must find their datagram's connection."""
+    for client in clients:
+        answers = client.agent.ask_udp(*use.vip, 3, padding=LARGE_DATAGRAM)
+        expect({a.name for a in answers} <= use.names, f"answered by {answers[0].name}")
+    return f"{LARGE_DATAGRAM} bytes each way, {' and '.join(c.key for c in clients)}"
 
 
 def hairpin(cast: Cast) -> str:
@@ -212,6 +221,12 @@ def steps(cluster: Cluster, cast: Cast) -> list[Step]:
             lambda: promoted_stream(cluster, cast.vf_client, cast.spread),
         ),
         Step(third, "UDP through a ClusterIP", lambda: cluster_ip_udp(cast.veth_client, cast.udp)),
+        Step(
+            third,
+            "UDP larger than the MTU",
+            lambda: large_udp([cast.vf_client, cast.veth_client], cast.udp),
+            Carrier.ENGINE,
+        ),
         Step(third, "hairpin", lambda: hairpin(cast)),
         Step(third, "ClusterIP from the node", lambda: node_to_service(cluster, cast.spread)),
         Step(

@@ -109,10 +109,16 @@ class Agent:
             return connection.ask()[0]
 
     def ask_udp(
-        self, address: str, port: int, count: int = 1, timeout: float = 1.0
+        self, address: str, port: int, count: int = 1, timeout: float = 1.0, padding: int = 0
     ) -> "list[Answer]":
         got = self.call(
-            "udp", 3 * count * timeout + 5, address=address, port=port, count=count, timeout=timeout
+            "udp",
+            3 * count * timeout + 5,
+            address=address,
+            port=port,
+            count=count,
+            timeout=timeout,
+            padding=padding,
         )
         return [Answer.of(answer, got["local"]) for answer in got["answers"]]
 

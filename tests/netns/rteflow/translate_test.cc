@@ -109,6 +109,17 @@ TEST_CASE("a TCP match with port, addresses, flags and meta") {
   CHECK(conf<rte_flow_action_ethdev>(t.actions(), 1).port_id == 0xffff);
 }
 
+TEST_CASE("a whole packet has neither an offset nor more fragments; DF does not matter") {
+  Rule rule = rule_with({Punt{}});
+  rule.match.whole = true;
+  Translation t;
+  REQUIRE(t.translate(rule, kPorts, kVxlanPort, 0));
+  REQUIRE(kinds(t.items()) ==
+          std::vector<int>{RTE_FLOW_ITEM_TYPE_ETH, RTE_FLOW_ITEM_TYPE_IPV4});
+  CHECK(mask<rte_flow_item_ipv4>(t.items(), 1).hdr.fragment_offset == rte_cpu_to_be_16(0x3fff));
+  CHECK(spec<rte_flow_item_ipv4>(t.items(), 1).hdr.fragment_offset == 0);
+}
+
 TEST_CASE("a tunnel is matched by its outer header") {
   Rule rule = rule_with({SetMeta{meta::kTunnel}, VxlanDecap{}, Jump{Stage::kConnection}});
   rule.stage = Stage::kIngress;

@@ -42,9 +42,10 @@ Seen outermost(const Packet& p) {
 bool matches(const Match& m, const Packet& p) {
   const Seen seen = outermost(p);
   const bool wants_l4 = m.l4_src || m.l4_dst || m.icmp_type || m.tcp_flags;
-  const bool wants_ip = m.ip_src || m.ip_dst || m.proto || wants_l4 || m.tunnel_vni;
+  const bool wants_ip = m.ip_src || m.ip_dst || m.proto || m.whole || wants_l4 || m.tunnel_vni;
   if (wants_ip && seen.eth_type != 0x0800) return false;
   if (wants_l4 && p.later_fragment) return false;
+  if (m.whole && (p.first_fragment || p.later_fragment)) return false;
   if (m.tunnel_vni && (!p.outer || p.outer->udp_dst != kVxlanPort || p.outer->vni != *m.tunnel_vni))
     return false;
   if (m.icmp_type && (seen.proto != model::Proto::kIcmp || p.icmp_type != *m.icmp_type))

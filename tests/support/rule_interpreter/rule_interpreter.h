@@ -23,6 +23,7 @@ struct Packet {
   std::uint16_t l4_src = 0, l4_dst = 0;
   std::uint8_t icmp_type = 0;
   std::uint8_t tcp_flags = 0;
+  bool first_fragment = false;
   bool later_fragment = false;  // not the first: it has no L4 header
   std::uint32_t meta = 0;
 

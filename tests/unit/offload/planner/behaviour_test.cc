@@ -167,11 +167,19 @@ TEST_CASE("answers of an endpoint to a local pod are looked at, and what goes to
   CHECK(node(direct).fate == Fate::kPunt);
   direct.proto = Proto::kUdp;
   CHECK(node(direct).fate == Fate::kOutput);
-  // Its fragments have no ports: they go on to be delivered.
-  direct = from_vf_pod("10.244.2.10");
-  direct.l4_dst = 8080;
-  direct.later_fragment = true;
-  CHECK(node(direct).fate == Fate::kOutput);
+}
+
+TEST_CASE("fragments are for the slow path, whoever they are for") {
+  const PlannedNode node;
+  for (const bool first : {true, false}) {
+    Packet fragment = from_vf_pod("10.244.1.12");
+    fragment.proto = Proto::kUdp;
+    fragment.first_fragment = first;
+    fragment.later_fragment = !first;
+    const Verdict v = node(fragment);
+    CHECK(v.fate == Fate::kPunt);
+    CHECK(v.path.back().stage == Stage::kTrap);
+  }
 }
 
 TEST_CASE("a host-network endpoint is watched like any other") {

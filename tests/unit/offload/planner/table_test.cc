@@ -69,7 +69,8 @@ TEST_CASE("the whole program of a node, row by row") {
       "trap 20 ip_src=10.244.1.0/24 ip_dst=10.244.1.10 tcp l4_dst=8080 -> punt",
       "trap 20 ip_src=10.244.2.10 ip_dst=10.244.1.0/24 tcp l4_src=8080 -> punt",
       "trap 20 ip_src=10.244.1.0/24 ip_dst=10.244.2.10 tcp l4_dst=8080 -> punt",
-      "trap 1000 any -> jump=forward",
+      "trap 900 whole -> jump=forward",
+      "trap 1000 any -> punt",
       "forward 10 meta=0x7/0xffff -> count dec_ttl eth_src=" + up + " eth_dst=" + peer +
           " output=uplink",
       "forward 20 ip_dst=10.244.1.10 -> count dec_ttl eth_src=" + gw + " eth_dst=" + vf +

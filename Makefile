@@ -7,7 +7,8 @@ help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 
 demo:  ## two nodes on this machine, the four problems solved in front of you (root); KEEP=1 leaves them up
-	@scripts/build dev
+	@[ "$$(id -u)" -eq 0 ] || { echo "make demo: this makes network namespaces and needs root (sudo make demo)" >&2; exit 2; }
+	@scripts/build dev sluice-offloadd sluice-device-plugin sluice-cni sluicectl standin-kubelet
 	@SLUICE_BIN="$(CURDIR)/build/dev/bin" KEEP="$(KEEP)" /usr/bin/python3 tests/netns/demo.py
 
 demo-down:  ## takes down what `make demo KEEP=1` left up

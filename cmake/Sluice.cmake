@@ -48,7 +48,13 @@ endfunction()
 
 # Folders under tests/ whose subjects use threads: their tests also run under ThreadSanitizer.
 set(SLUICE_TSAN_FOLDERS
-  unit/common/os unit/offload/eswitch unit/offload/legs unit/offload/rpc unit/offload/slowpath)
+  unit/common/os unit/offload/engine unit/offload/eswitch unit/offload/legs unit/offload/rpc
+  unit/offload/slowpath)
+foreach(folder ${SLUICE_TSAN_FOLDERS})
+  if(NOT IS_DIRECTORY "${CMAKE_SOURCE_DIR}/tests/${folder}")
+    message(FATAL_ERROR "SLUICE_TSAN_FOLDERS (cmake/Sluice.cmake): tests/${folder} is no folder")
+  endif()
+endforeach()
 
 # One build target a label (unit_tests, component_tests, ...), for builds that want only those.
 function(sluice_label_target label)
@@ -61,7 +67,8 @@ function(sluice_label_target label)
 endfunction()
 
 # sluice_test(NAME SOURCES a_test.cc [DEPS x] [LABELS unit] [PROGRAMS p])
-# A doctest program, one ctest entry. Labels: unit, component, netns (see tests/README.md).
+# A doctest program, one ctest entry. Labels: unit, component, netns; asan beside netns for what the
+# sanitizers' lane is to run too, as root (see tests/README.md).
 # PROGRAMS are those that the test starts: built with it.
 function(sluice_test name)
   cmake_parse_arguments(ARG "" "" "SOURCES;DEPS;LABELS;PROGRAMS" ${ARGN})

@@ -81,7 +81,8 @@ Result<Prefix4> Prefix4::parse(std::string_view text) {
   }
   Prefix4 prefix{*address, static_cast<std::uint8_t>(length)};
   if ((prefix.address.value & ~prefix.mask()) != 0) {
-    return fail(Code::kInvalid, "prefix '" + std::string(text) + "' has bits set behind its length");
+    return fail(Code::kInvalid,
+                "prefix '" + std::string(text) + "' has bits set behind its length");
   }
   return prefix;
 }

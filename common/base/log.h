@@ -31,8 +31,8 @@ struct Field {
   Field(std::string_view k, const char* v) : key(k), value(v) {}
   Field(std::string_view k, bool v) : key(k), value(v ? "true" : "false") {}
   template <std::integral T>
-    requires(!std::same_as<T, bool>)
-  Field(std::string_view k, T v) : key(k), value(std::to_string(v)) {}
+  requires(!std::same_as<T, bool>) Field(std::string_view k, T v)
+      : key(k), value(std::to_string(v)) {}
   Field(std::string_view k, const Error& e) : key(k), value(e.to_string()) {}
 };
 
@@ -59,10 +59,18 @@ class Logger {
   Logger named(std::string module) const { return Logger(sink_, std::move(module)); }
 
   using Fields = std::initializer_list<Field>;
-  void debug(std::string_view message, Fields fields = {}) const { log(Level::kDebug, message, fields); }
-  void info(std::string_view message, Fields fields = {}) const { log(Level::kInfo, message, fields); }
-  void warn(std::string_view message, Fields fields = {}) const { log(Level::kWarn, message, fields); }
-  void error(std::string_view message, Fields fields = {}) const { log(Level::kError, message, fields); }
+  void debug(std::string_view message, Fields fields = {}) const {
+    log(Level::kDebug, message, fields);
+  }
+  void info(std::string_view message, Fields fields = {}) const {
+    log(Level::kInfo, message, fields);
+  }
+  void warn(std::string_view message, Fields fields = {}) const {
+    log(Level::kWarn, message, fields);
+  }
+  void error(std::string_view message, Fields fields = {}) const {
+    log(Level::kError, message, fields);
+  }
   bool wants(Level level) const { return sink_->wants(level); }
 
  private:

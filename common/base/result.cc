@@ -83,29 +83,55 @@ Error errno_error(int number, std::string_view what) {
 
 std::string_view to_string(Code code) {
   switch (code) {
-    case Code::kInvalid: return "invalid";
-    case Code::kNotFound: return "not-found";
-    case Code::kExists: return "exists";
-    case Code::kPrecondition: return "precondition";
-    case Code::kExhausted: return "exhausted";
-    case Code::kUnavailable: return "unavailable";
-    case Code::kTimeout: return "timeout";
-    case Code::kPermission: return "permission";
-    case Code::kUnsupported: return "unsupported";
-    case Code::kInternal: return "internal";
+    case Code::kInvalid:
+      return "invalid";
+    case Code::kNotFound:
+      return "not-found";
+    case Code::kExists:
+      return "exists";
+    case Code::kPrecondition:
+      return "precondition";
+    case Code::kExhausted:
+      return "exhausted";
+    case Code::kUnavailable:
+      return "unavailable";
+    case Code::kTimeout:
+      return "timeout";
+    case Code::kPermission:
+      return "permission";
+    case Code::kUnsupported:
+      return "unsupported";
+    case Code::kInternal:
+      return "internal";
   }
   return "internal";
 }
 
+Code code_from(std::string_view name) {
+  for (const auto code :
+       {Code::kInvalid, Code::kNotFound, Code::kExists, Code::kPrecondition, Code::kExhausted,
+        Code::kUnavailable, Code::kTimeout, Code::kPermission, Code::kUnsupported}) {
+    if (name == to_string(code)) return code;
+  }
+  return Code::kInternal;
+}
+
 std::string_view to_string(Domain domain) {
   switch (domain) {
-    case Domain::kNone: return "none";
-    case Domain::kKernel: return "kernel";
-    case Domain::kDpdk: return "dpdk";
-    case Domain::kKube: return "kube";
-    case Domain::kTool: return "tool";
-    case Domain::kConfig: return "config";
-    case Domain::kProtocol: return "protocol";
+    case Domain::kNone:
+      return "none";
+    case Domain::kKernel:
+      return "kernel";
+    case Domain::kDpdk:
+      return "dpdk";
+    case Domain::kKube:
+      return "kube";
+    case Domain::kTool:
+      return "tool";
+    case Domain::kConfig:
+      return "config";
+    case Domain::kProtocol:
+      return "protocol";
   }
   return "none";
 }

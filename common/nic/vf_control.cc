@@ -22,15 +22,6 @@ class KernelVfControl final : public VfControl {
   netlink::IfIndex pf_;
 };
 
-Code code_of(std::string_view name) {
-  for (const auto code :
-       {Code::kInvalid, Code::kNotFound, Code::kExists, Code::kPrecondition, Code::kExhausted,
-        Code::kUnavailable, Code::kTimeout, Code::kPermission, Code::kUnsupported}) {
-    if (name == to_string(code)) return code;
-  }
-  return Code::kInternal;
-}
-
 // The simulated NIC: the same question on its socket.
 class SimulatedVfControl final : public VfControl {
  public:
@@ -52,8 +43,8 @@ class SimulatedVfControl final : public VfControl {
                         Retry::kNever});
     }
     if (response.code().empty()) return {};
-    return fail(code_of(response.code()), "set MAC " + mac.to_string() + " of VF " +
-                                              vf.address.to_string() + ": " + response.message());
+    return fail(code_from(response.code()), "set MAC " + mac.to_string() + " of VF " +
+                                                vf.address.to_string() + ": " + response.message());
   }
 
  private:

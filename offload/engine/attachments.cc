@@ -72,8 +72,9 @@ Status Attachments::check(const model::Attachment& attachment, const model::Node
                "is not a pod's address in this node's block " + self.pod_cidr.to_string());
   }
   for (const auto& other : all_) {
-    const bool same_vf =
-        other.port == attachment.port && attachment.port.kind == model::PortId::Kind::kVf;
+    const bool same_device =
+        other.device == attachment.device ||
+        (other.port == attachment.port && attachment.port.kind == model::PortId::Kind::kVf);
     if (other.ip == attachment.ip) {
       return fail(Code::kExists, "ip " + attachment.ip.to_string() + " belongs to " + other.pod +
                                      " (" + other.id + ")");
@@ -82,7 +83,7 @@ Status Attachments::check(const model::Attachment& attachment, const model::Node
       return fail(Code::kExists, "mac " + attachment.mac.to_string() + " belongs to " + other.pod +
                                      " (" + other.id + ")");
     }
-    if (same_vf) {
+    if (same_device) {
       return fail(Code::kExists, "device " + attachment.device + " (" +
                                      attachment.port.to_string() + ") belongs to " + other.pod +
                                      " (" + other.id + ")");

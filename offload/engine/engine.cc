@@ -6,9 +6,6 @@
 namespace sluice::engine {
 namespace {
 
-// How long events may gather before they are planned together.
-constexpr Duration kGather = std::chrono::milliseconds(5);
-constexpr Duration kRetry = std::chrono::seconds(1);
 constexpr std::size_t kMaxListedConnections = 100000;
 
 }  // namespace
@@ -19,23 +16,34 @@ Engine::Engine(NodeSettings settings, Parts parts, Attachments attachments, Logg
       attachments_(std::move(attachments)),
       log_(std::move(log)),
       started_(parts.clock.now()),
-      manifest_error_("no manifest has been read yet") {}
+      manifest_error_("no manifest has been read yet") {
+  recheck_timer_ = parts_.loop.every(kRecheck, [this] {
+    if (intent_ == nullptr) return;
+    if (auto repaired = parts_.network.recheck(); !repaired) {
+      log_.warn("the node's kernel side is not as it should be", {{"error", repaired.error()}});
+    }
+  });
+}
+
+Engine::~Engine() {
+  parts_.loop.cancel(recheck_timer_);
+  if (rebuild_timer_) parts_.loop.cancel(*rebuild_timer_);
+}
 
 void Engine::on_manifest(std::vector<model::Node> nodes, std::vector<model::Service> services) {
-  auto old_nodes = std::exchange(nodes_, std::move(nodes));
-  auto old_services = std::exchange(services_, std::move(services));
-  if (auto applied = rebuild(); !applied) {
-    nodes_ = std::move(old_nodes);
-    services_ = std::move(old_services);
-    on_manifest_error(applied.error());
-    return;
+  auto parts = parts_with(nodes, services);
+  if (auto intent = build_intent(settings_, std::move(parts)); !intent) {
+    return on_manifest_error(intent.error());
   }
+  nodes_ = std::move(nodes);
+  services_ = std::move(services);
   manifest_error_.clear();
   std::vector<Ipv4> others;
   for (const auto& node : nodes_) {
     if (node.name != settings_.node) others.push_back(node.address);
   }
   parts_.next_hops.keep(others);
+  rebuild_or_retry();
 }
 
 void Engine::on_manifest_error(const Error& error) {
@@ -43,28 +51,60 @@ void Engine::on_manifest_error(const Error& error) {
   log_.error("manifest not taken, the last good one stays in force", {{"error", error}});
 }
 
-void Engine::schedule_rebuild() {
-  if (std::exchange(rebuild_scheduled_, true)) return;
-  parts_.loop.after(kGather, [this] {
-    rebuild_scheduled_ = false;
-    if (nodes_.empty()) return;
-    if (auto applied = rebuild(); !applied) {
-      log_.error("plan not applied, trying again", {{"error", applied.error()}});
-      parts_.loop.after(kRetry, [this] { schedule_rebuild(); });
-    }
+void Engine::on_uplink_changed(const MacAddr& mac, std::uint16_t mtu) {
+  if (settings_.uplink_mac == mac && settings_.uplink_mtu == mtu) return;
+  settings_.uplink_mac = mac;
+  settings_.uplink_mtu = mtu;
+  schedule_rebuild(kGather);
+}
+
+void Engine::schedule_rebuild(Duration delay) {
+  if (rebuild_timer_) return;
+  rebuild_timer_ = parts_.loop.after(delay, [this] {
+    rebuild_timer_.reset();
+    if (!nodes_.empty()) rebuild_or_retry();
   });
 }
 
-Status Engine::rebuild(std::function<void()> done) {
-  IntentParts parts{nodes_, services_, attachments_.all(), parts_.next_hops.next_hops(),
-                    parts_.next_hops.routes()};
-  SLUICE_TRY(auto intent, build_intent(settings_, std::move(parts)));
-  if (intent_ != nullptr && *intent_ == *intent) {
-    if (done) done();
-    return {};
+void Engine::rebuild_or_retry() {
+  if (auto applied = rebuild(); !applied) {
+    log_.error("plan not applied, trying again", {{"error", applied.error()}});
+    schedule_rebuild(kRetry);
   }
-  SLUICE_CHECK_OK(parts_.network.update(*intent));
-  const auto delta = planner_.update(*intent);
+}
+
+IntentParts Engine::parts_with(const std::vector<model::Node>& nodes,
+                               const std::vector<model::Service>& services) const {
+  return {nodes, services, attachments_.all(), parts_.next_hops.next_hops(),
+          parts_.next_hops.routes()};
+}
+
+Status Engine::rebuild(std::function<void()> done) {
+  SLUICE_TRY(auto intent, build_intent(settings_, parts_with(nodes_, services_)));
+  if (intent_ == nullptr || *intent_ != *intent) {
+    SLUICE_CHECK_OK(apply(*intent));
+    intent_ = intent;
+    network_is_stale_ = true;
+    parts_.slow_path.with([this, intent](slowpath::SlowPath& path) {
+      if (auto taken = path.set_intent(intent); !taken) {
+        log_.error("the slow path refused the intent", {{"error", taken.error()}});
+      }
+    });
+  }
+  if (network_is_stale_) {
+    SLUICE_CHECK_OK(parts_.network.update(*intent_));
+    network_is_stale_ = false;
+  }
+  // Behind the newest Intent, which may still be on its way there.
+  if (done) {
+    parts_.slow_path.with(
+        [this, done = std::move(done)](slowpath::SlowPath&) { parts_.loop.post(done); });
+  }
+  return {};
+}
+
+Status Engine::apply(const model::Intent& intent) {
+  const auto delta = planner_.update(intent);
   auto refused = parts_.backend.apply(delta);
   if (!refused) {
     // The planner is ahead of the NIC now, and a backend that is gone doesn't come back: only a
@@ -75,17 +115,12 @@ Status Engine::rebuild(std::function<void()> done) {
     return fail(std::move(refused).error());
   }
   record_refusals(delta, *refused);
-  log_.info("program changed", {{"added", delta.added.size()},
-                                {"removed", delta.removed.size()},
-                                {"changed", delta.changed.size()},
-                                {"refused", refused->size()}});
-  intent_ = intent;
-  parts_.slow_path.with([this, intent, done = std::move(done)](slowpath::SlowPath& path) {
-    if (auto taken = path.set_intent(intent); !taken) {
-      log_.error("the slow path refused the intent", {{"error", taken.error()}});
-    }
-    if (done) parts_.loop.post(done);
-  });
+  if (!delta.empty()) {
+    log_.info("program changed", {{"added", delta.added.size()},
+                                  {"removed", delta.removed.size()},
+                                  {"changed", delta.changed.size()},
+                                  {"refused", refused->size()}});
+  }
   return {};
 }
 
@@ -106,64 +141,88 @@ Result<model::Node> Engine::self() const {
   for (const auto& node : nodes_) {
     if (node.name == settings_.node) return node;
   }
-  return fail(Error{Code::kUnavailable, Domain::kConfig, 0,
+  return fail(Error{Code::kUnavailable,
+                    Domain::kConfig,
+                    0,
                     "node '" + settings_.node + "' is not known yet: " + manifest_error_,
-                    {}, Retry::kLater});
+                    {},
+                    Retry::kLater});
+}
+
+Result<model::Attachment> Engine::to_attachment(const AttachSpec& spec) const {
+  if (spec.pci_address.empty() == spec.veth.empty()) {
+    return fail(Code::kInvalid, "exactly one of pci_address and veth must be set");
+  }
+  for (const auto& own : {settings_.gateway_mac, settings_.node0_mac, settings_.uplink_mac}) {
+    if (spec.mac == own) {
+      return fail(Code::kInvalid, "mac " + spec.mac.to_string() + " is the node's own");
+    }
+  }
+  model::Attachment attachment{spec.id,  spec.pod, spec.interface, model::PortId::host(),
+                               spec.mac, spec.ip,  spec.veth};
+  if (!spec.pci_address.empty()) {
+    SLUICE_TRY(attachment.port, parts_.devices.port_of(spec.pci_address));
+    attachment.device = spec.pci_address;
+  }
+  return attachment;
+}
+
+Status Engine::plug_in(const model::Attachment& attachment, std::function<void()> done) {
+  if (attachment.port.kind == model::PortId::Kind::kHost) {
+    SLUICE_CHECK_OK(parts_.network.add_pod_port(attachment.device, attachment.mac));
+  }
+  return rebuild(std::move(done));
 }
 
 void Engine::attach(const AttachSpec& spec, Answer<model::PortId> answer) {
   auto node = self();
   if (!node) return answer(fail(std::move(node).error()));
-  if (spec.pci_address.empty() == spec.veth.empty()) {
-    return answer(fail(Code::kInvalid, "exactly one of pci_address and veth must be set"));
-  }
-  model::Attachment attachment{spec.id,  spec.pod, spec.interface,
-                               model::PortId::host(), spec.mac, spec.ip, spec.veth};
-  if (!spec.pci_address.empty()) {
-    auto port = parts_.devices.port_of(spec.pci_address);
-    if (!port) return answer(fail(std::move(port).error()));
-    attachment.port = *port;
-    attachment.device = spec.pci_address;
-  }
-  if (auto added = attachments_.add(attachment, *node); !added) {
+  auto attachment = to_attachment(spec);
+  if (!attachment) return answer(fail(std::move(attachment).error()));
+  const bool fresh = attachments_.find(spec.id) == nullptr;
+  if (auto added = attachments_.add(*attachment, *node); !added) {
     return answer(fail(std::move(added).error()));
   }
-  // From here on a failure takes the attachment back, so that the caller's retry starts afresh.
-  const auto undo = [this, attachment](Error error) {
-    if (!attachment.device.empty() && attachment.port.kind == model::PortId::Kind::kHost) {
-      (void)parts_.network.remove_pod_port(attachment.device, attachment.mac);
-    }
-    if (auto removed = attachments_.remove(attachment.id); !removed) {
-      log_.error("attachment not taken back", {{"id", attachment.id}, {"error", removed.error()}});
-    }
-    schedule_rebuild();
-    return error;
-  };
-  if (!spec.veth.empty()) {
-    if (auto plugged = parts_.network.add_pod_port(spec.veth, spec.mac); !plugged) {
-      return answer(fail(undo(std::move(plugged).error())));
-    }
+  const auto port = attachment->port;
+  if (auto done = plug_in(*attachment, [answer, port] { answer(port); }); !done) {
+    // What this call made it takes back, so that a retry starts afresh; what was there stays.
+    if (fresh) (void)unplug(spec.id);
+    schedule_rebuild(kRetry);
+    return answer(fail(std::move(done).error()));
   }
-  const auto port = attachment.port;
-  auto applied = rebuild([answer, port] { answer(port); });
-  if (!applied) return answer(fail(undo(std::move(applied).error())));
-  log_.info("attached", {{"id", spec.id}, {"pod", spec.pod}, {"port", port.to_string()},
+  log_.info("attached", {{"id", spec.id},
+                         {"pod", spec.pod},
+                         {"port", port.to_string()},
                          {"ip", spec.ip.to_string()}});
 }
 
-void Engine::detach(const std::string& id, Answer<bool> answer) {
+Result<model::Attachment> Engine::unplug(const std::string& id) {
   auto removed = attachments_.remove(id);
   if (!removed) {
-    if (removed.error().code == Code::kNotFound) return answer(false);
-    return answer(fail(std::move(removed).error()));
+    if (removed.error().code != Code::kNotFound) {
+      log_.error("attachment not removed", {{"id", id}, {"error", removed.error()}});
+    }
+    return removed;
   }
   if (removed->port.kind == model::PortId::Kind::kHost) {
     if (auto gone = parts_.network.remove_pod_port(removed->device, removed->mac); !gone) {
       log_.warn("pod port not unplugged", {{"veth", removed->device}, {"error", gone.error()}});
     }
   }
-  auto applied = rebuild([answer] { answer(true); });
-  if (!applied) return answer(fail(std::move(applied).error()));
+  return removed;
+}
+
+void Engine::detach(const std::string& id, Answer<bool> answer) {
+  const auto removed = unplug(id);
+  if (!removed) {
+    if (removed.error().code == Code::kNotFound) return answer(false);
+    return answer(fail(removed.error()));
+  }
+  if (auto done = rebuild([answer] { answer(true); }); !done) {
+    // The caller's next try would find nothing to detach: what is left is ours to repeat.
+    schedule_rebuild(kRetry);
+    return answer(fail(std::move(done).error()));
+  }
   log_.info("detached", {{"id", id}, {"pod", removed->pod}});
 }
 
@@ -178,13 +237,13 @@ void Engine::status(Answer<EngineStatus> answer) {
   status.attachments = attachments_.all().size();
   status.manifest_error = manifest_error_;
   status.uptime = parts_.clock.now() - started_;
-  parts_.slow_path.with(
-      [this, status = std::move(status), answer = std::move(answer)](slowpath::SlowPath& path) mutable {
-        status.connections = path.connection_count();
-        status.promoted = path.promoted_count();
-        status.slow_counters = path.counters().to_map();
-        parts_.loop.post([status = std::move(status), answer = std::move(answer)] { answer(status); });
-      });
+  parts_.slow_path.with([this, status = std::move(status),
+                         answer = std::move(answer)](slowpath::SlowPath& path) mutable {
+    status.connections = path.connection_count();
+    status.promoted = path.promoted_count();
+    status.slow_counters = path.counters().to_map();
+    parts_.loop.post([status = std::move(status), answer = std::move(answer)] { answer(status); });
+  });
 }
 
 void Engine::flows(bool connections_only, Answer<Flows> answer) {
@@ -194,11 +253,11 @@ void Engine::flows(bool connections_only, Answer<Flows> answer) {
     if (!rules) return answer(fail(std::move(rules).error()));
     flows.rules = std::move(*rules);
   }
-  parts_.slow_path.with(
-      [this, flows = std::move(flows), answer = std::move(answer)](slowpath::SlowPath& path) mutable {
-        flows.connections = path.connections(kMaxListedConnections);
-        parts_.loop.post([flows = std::move(flows), answer = std::move(answer)] { answer(flows); });
-      });
+  parts_.slow_path.with([this, flows = std::move(flows),
+                         answer = std::move(answer)](slowpath::SlowPath& path) mutable {
+    flows.connections = path.connections(kMaxListedConnections);
+    parts_.loop.post([flows = std::move(flows), answer = std::move(answer)] { answer(flows); });
+  });
 }
 
 void Engine::demote(std::uint64_t connection, Answer<bool> answer) {

@@ -63,11 +63,15 @@ class Engine {
   };
 
   Engine(NodeSettings settings, Parts parts, Attachments attachments, Logger log);
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
 
   // The nodes and services of a new manifest version, or why it could not be read.
   void on_manifest(std::vector<model::Node> nodes, std::vector<model::Service> services);
   void on_manifest_error(const Error& error);
-  void on_next_hops_changed() { schedule_rebuild(); }
+  void on_next_hops_changed() { schedule_rebuild(kGather); }
+  void on_uplink_changed(const MacAddr& mac, std::uint16_t mtu);
   // The slow path wants to reach a destination behind the uplink.
   void want_next_hop(Ipv4 destination) { parts_.next_hops.want(destination); }
 
@@ -89,9 +93,23 @@ class Engine {
   const std::vector<model::Attachment>& attachments() const { return attachments_.all(); }
 
  private:
-  void schedule_rebuild();
-  // Plans and applies; `done` runs when the slow path has the new Intent too.
+  // How long events may gather before they are planned together; when what failed is tried again.
+  static constexpr Duration kGather = std::chrono::milliseconds(5);
+  static constexpr Duration kRetry = std::chrono::seconds(1);
+  // How often the node's kernel side is looked over.
+  static constexpr Duration kRecheck = std::chrono::seconds(30);
+
+  void schedule_rebuild(Duration delay);
+  void rebuild_or_retry();
+  // Brings NIC, kernel and slow path to what is wanted now; `done` runs when the slow path has it
+  // too. What failed is repeated by the next call.
   Status rebuild(std::function<void()> done = {});
+  Status apply(const model::Intent& intent);
+  IntentParts parts_with(const std::vector<model::Node>& nodes,
+                         const std::vector<model::Service>& services) const;
+  Result<model::Attachment> to_attachment(const AttachSpec& spec) const;
+  Status plug_in(const model::Attachment& attachment, std::function<void()> done);
+  Result<model::Attachment> unplug(const std::string& id);
   void record_refusals(const model::Delta& delta, const std::vector<model::RuleState>& refused);
 
   NodeSettings settings_;
@@ -103,7 +121,9 @@ class Engine {
   std::vector<model::Node> nodes_;
   std::vector<model::Service> services_;
   std::string manifest_error_;
-  bool rebuild_scheduled_ = false;
+  std::optional<os::EventLoop::TimerId> rebuild_timer_;
+  os::EventLoop::TimerId recheck_timer_ = 0;
+  bool network_is_stale_ = false;
   bool backend_gone_ = false;
 
   planner::Planner planner_;

@@ -34,7 +34,8 @@ Result<model::IntentPtr> build_intent(const NodeSettings& settings, IntentParts 
   if (intent->find_node(settings.node) == nullptr) {
     std::string known;
     for (const auto& node : intent->nodes) known += (known.empty() ? "" : ", ") + node.name;
-    return fail(Code::kNotFound, "this node, '" + settings.node + "', is not in the manifest; it has " +
+    return fail(Code::kNotFound, "this node, '" + settings.node +
+                                     "', is not in the manifest; it has " +
                                      (known.empty() ? "no node" : known));
   }
   return model::IntentPtr(std::move(intent));

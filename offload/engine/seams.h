@@ -24,6 +24,8 @@ class NodeNetwork {
  public:
   virtual ~NodeNetwork() = default;
   virtual Status update(const model::Intent& intent) = 0;
+  // Repairs what somebody else took away since the last update().
+  virtual Status recheck() = 0;
   virtual Status add_pod_port(const std::string& veth, const MacAddr& mac) = 0;
   virtual Status remove_pod_port(const std::string& veth, const MacAddr& mac) = 0;
 };
@@ -32,8 +34,10 @@ class NodeNetwork {
 class NextHopSource {
  public:
   virtual ~NextHopSource() = default;
-  virtual void want(Ipv4 destination) = 0;  // idempotent; the answer changes next_hops() and routes()
-  virtual void keep(const std::vector<Ipv4>& destinations) = 0;  // wanted for good: these and no others
+  virtual void want(
+      Ipv4 destination) = 0;  // idempotent; the answer changes next_hops() and routes()
+  virtual void keep(
+      const std::vector<Ipv4>& destinations) = 0;  // wanted for good: these and no others
   virtual std::vector<model::NextHop> next_hops() const = 0;
   virtual std::vector<model::OuterRoute> routes() const = 0;
 };
@@ -41,8 +45,8 @@ class NextHopSource {
 // One eswitch port as a person wants to see it.
 struct PortView {
   model::PortId port;
-  std::string device;  // PCI address or netdev
-  std::string state;   // "up", "down", "gone"
+  std::string device;                                          // PCI address or netdev
+  std::string state;                                           // "up", "down", "gone"
   std::uint64_t rx_packets = 0, rx_bytes = 0, rx_dropped = 0;  // into the eswitch
   std::uint64_t tx_packets = 0, tx_bytes = 0, tx_dropped = 0;  // out of it
   std::uint64_t slow_packets = 0;                              // to the slow path

@@ -14,10 +14,10 @@ constexpr int kBurstsPerTurn = 8;
 
 Result<std::unique_ptr<SlowPathThread>> SlowPathThread::create(PacketIo& io,
                                                                slowpath::SlowPath& path,
-                                                               Logger log) {
+                                                               Failed failed) {
   SLUICE_TRY(auto loop, os::EventLoop::create());
   return std::unique_ptr<SlowPathThread>(
-      new SlowPathThread(std::move(loop), io, path, std::move(log)));
+      new SlowPathThread(std::move(loop), io, path, std::move(failed)));
 }
 
 SlowPathThread::~SlowPathThread() { stop(); }
@@ -34,8 +34,7 @@ Status SlowPathThread::start() {
 void SlowPathThread::run() {
   ::pthread_setname_np(::pthread_self(), "slow-path");
   if (auto entered = io_.enter_thread(); !entered) {
-    log_.error("the slow path's thread can't use the NIC", {{"error", entered.error()}});
-    return;
+    return failed_(std::move(entered).error());
   }
   // Packets may have come before anybody waited for them.
   loop_->post([this] { drain(); });

@@ -11,7 +11,6 @@
 #include <thread>
 
 #include "common/base/clock.h"
-#include "common/base/log.h"
 #include "common/base/result.h"
 #include "common/os/event_loop.h"
 #include "offload/engine/seams.h"
@@ -21,9 +20,11 @@ namespace sluice::engine {
 
 class SlowPathThread {
  public:
-  // `io` and `path` outlive it.
+  // `io` and `path` outlive it. `failed` is called on the new thread when it can't use the NIC;
+  // with() then never runs anything.
+  using Failed = std::function<void(Error)>;
   static Result<std::unique_ptr<SlowPathThread>> create(PacketIo& io, slowpath::SlowPath& path,
-                                                        Logger log);
+                                                        Failed failed);
   ~SlowPathThread();
 
   Status start();
@@ -32,15 +33,15 @@ class SlowPathThread {
 
  private:
   SlowPathThread(std::unique_ptr<os::EventLoop> loop, PacketIo& io, slowpath::SlowPath& path,
-                 Logger log)
-      : loop_(std::move(loop)), io_(io), path_(path), log_(std::move(log)) {}
+                 Failed failed)
+      : loop_(std::move(loop)), io_(io), path_(path), failed_(std::move(failed)) {}
   void run();
   void drain();
 
   std::unique_ptr<os::EventLoop> loop_;
   PacketIo& io_;
   slowpath::SlowPath& path_;
-  Logger log_;
+  Failed failed_;
   std::thread thread_;
 };
 

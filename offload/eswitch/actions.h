@@ -67,8 +67,8 @@ struct Program {
     kDecTtl = 512,
     kEncap = 1024,
   };
-  static constexpr std::uint16_t kRewrites =
-      kEthSrc | kEthDst | kIpSrc | kIpDst | kL4Src | kL4Dst | kDecTtl;
+  static constexpr std::uint16_t kIpRewrites = kIpSrc | kIpDst | kL4Src | kL4Dst | kDecTtl;
+  static constexpr std::uint16_t kRewrites = kEthSrc | kEthDst | kIpRewrites;
   std::uint16_t flags = 0;
   Fate fate = Fate::kPunt;
   std::uint8_t target = 0;

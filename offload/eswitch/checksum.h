@@ -5,18 +5,19 @@
 // the same order (RFC 1071 section 2 (B)), so it is stored as it is.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <span>
 
 namespace sluice::eswitch {
 
-// Ones' complement addition is associative: add up wide, fold once.
+// Ones' complement addition is associative: add up wide, fold once. Adding a word to itself with
+// its halves exchanged leaves in the upper half the sum of both, with the carry brought around.
 constexpr std::uint16_t fold(std::uint64_t sum) {
-  sum = (sum & 0xffffffffU) + (sum >> 32U);
-  sum = (sum & 0xffffffffU) + (sum >> 32U);
-  sum = (sum & 0xffffU) + (sum >> 16U);
-  sum = (sum & 0xffffU) + (sum >> 16U);
-  return static_cast<std::uint16_t>(sum);
+  sum += std::rotl(sum, 32);
+  auto half = static_cast<std::uint32_t>(sum >> 32U);
+  half += std::rotl(half, 16);
+  return static_cast<std::uint16_t>(half >> 16U);
 }
 
 // Adds the bytes to the sum; an odd last byte counts as if a zero followed it.

@@ -51,9 +51,13 @@ Result<PackedMatch> pack(const Match& match) {
   if ((flags & key::kIcmp) != 0 && (flags & key::kPorts) != 0) {
     return fail(Code::kInvalid, "a match has ICMP fields and TCP/UDP fields: no packet has both");
   }
+  const bool untagged = match.mask.is_tagged && !match.value.is_tagged;
+  if (untagged && match.mask.vlan_tci != 0) {
+    return fail(Code::kInvalid, "a match has a VLAN TCI and no VLAN tag: no packet has both");
+  }
   PackedMatch out{pack_fields(match.value), pack_fields(match.mask)};
   out.mask.word[0] |= flags;
-  out.value.word[0] |= flags;
+  out.value.word[0] |= untagged ? flags & ~key::kVlan : flags;
   for (unsigned i = 0; i < kKeyWords; ++i) out.value.word[i] &= out.mask.word[i];
   return out;
 }

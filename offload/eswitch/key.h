@@ -31,7 +31,8 @@ struct Fields {
   std::uint32_t vni = 0;     // 24 bits
   bool is_fragment = false;  // any fragment, the first too
   bool is_later_fragment = false;
-  bool is_ipv4 = false, is_tunnel = false, is_tagged = false;  // where no other field implies it
+  bool is_ipv4 = false, is_tunnel = false;  // where no other field implies it
+  bool is_tagged = false;                   // as is_ipv4; masked but false: without a VLAN tag
   bool operator==(const Fields&) const = default;
 };
 

@@ -12,5 +12,6 @@ namespace sluice::eswitch {
 // A header that is cut short, or whose lengths contradict each other, is treated as absent:
 // rules that match on its fields don't match, nothing behind it is looked at.
 void parse(Packet& packet, std::uint32_t meta = 0);
+void parse(Packet* packets, unsigned n);  // a burst, with META 0
 
 }  // namespace sluice::eswitch

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The reader's side of the pipeline.
 #include "offload/eswitch/pipeline.h"
-#include "offload/eswitch/rewrite.h"
+#include "offload/eswitch/rewrite_inline.h"
 
 namespace sluice::eswitch {
 namespace {
@@ -15,12 +15,12 @@ struct Cohorts {
 
 }  // namespace
 
-void Pipeline::execute(Packet& p, const Table& table, std::uint32_t entry,
-                       std::uint32_t& jump) const {
+inline void Pipeline::execute(Packet& p, const Table& table, std::uint32_t entry,
+                              std::uint32_t& jump) const {
   const Program& a = *table.program_at(entry);
   if ((a.flags & Program::kCount) != 0) table.count(entry, p.wire_length);
   if ((a.flags & (Program::kRewrites | Program::kDecap | Program::kMeta)) != 0) {
-    if (!rewrite(p, a)) return;
+    if (!inlined::rewrite(p, a)) return;
   }
   if ((a.flags & Program::kEncap) != 0) p.encap = &encaps_[a.encap];
   switch (a.fate) {

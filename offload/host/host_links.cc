@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "offload/host/host_links.h"
 
+#include "common/base/derived_mac.h"
 #include "common/base/hash.h"
 #include "offload/host/nft_rules.h"
 #include "offload/host/sysctl.h"
@@ -9,14 +10,8 @@
 namespace sluice::host {
 namespace {
 
-MacAddr derived_mac(std::string_view what, std::string_view node) {
-  std::uint64_t value = hash_combine(hash_bytes(what), hash_bytes(node));
-  MacAddr mac;
-  mac.bytes[0] = 0x02;  // locally administered, unicast (IEEE 802 8.2)
-  for (std::size_t i = 1; i < mac.bytes.size(); ++i, value >>= 8U) {
-    mac.bytes[i] = static_cast<std::uint8_t>(value & 0xffU);
-  }
-  return mac;
+MacAddr mac_of(std::string_view what, std::string_view node) {
+  return derived_mac(hash_combine(hash_bytes(what), hash_bytes(node)));
 }
 
 netlink::LinkChange raised() {
@@ -29,7 +24,7 @@ bool is_missing(const Error& error) { return error.code == Code::kNotFound; }
 
 }  // namespace
 
-MacAddr node0_mac_of(std::string_view node) { return derived_mac("host node0", node); }
+MacAddr node0_mac_of(std::string_view node) { return mac_of("host node0", node); }
 
 Result<HostLinks> HostLinks::open(const HostOptions& options, const os::NetNs& representors) {
   SLUICE_CHECK_OK(check_netdev_name("uplink", options.uplink));
@@ -52,7 +47,7 @@ Status HostLinks::ensure_bridge() {
   auto bridge = rtnl_.link(options_.bridge);
   if (!bridge) {
     if (!is_missing(bridge.error())) return fail(std::move(bridge).error());
-    SLUICE_CHECK_OK(rtnl_.add_bridge(options_.bridge, derived_mac("host bridge", options_.node)));
+    SLUICE_CHECK_OK(rtnl_.add_bridge(options_.bridge, mac_of("host bridge", options_.node)));
     bridge = rtnl_.link(options_.bridge);
     if (!bridge) return fail(std::move(bridge).error());
   }
@@ -62,7 +57,7 @@ Status HostLinks::ensure_bridge() {
   bridge_ = bridge->index;
   SLUICE_CHECK_OK(disable_ipv6(options_.bridge));
   netlink::LinkChange change = raised();
-  change.mac = derived_mac("host bridge", options_.node);
+  change.mac = mac_of("host bridge", options_.node);
   return rtnl_.change_link(bridge_, change);
 }
 
@@ -111,9 +106,15 @@ Status HostLinks::ensure_leg(const os::NetNs& representors, std::uint32_t mtu) {
   SLUICE_TRY(const auto port, rtnl_.link(options_.bridge_leg));
   bridge_leg_ = port.index;
   SLUICE_CHECK_OK(disable_ipv6(options_.bridge_leg));
+  change = {};
+  change.mtu = mtu;
+  SLUICE_CHECK_OK(rtnl_.change_link(bridge_leg_, change));
+  return join_bridge();
+}
+
+Status HostLinks::join_bridge() {
   netlink::LinkChange enslave;
   enslave.master = bridge_;
-  enslave.mtu = mtu;
   SLUICE_CHECK_OK(rtnl_.change_link(bridge_leg_, enslave));
   netlink::BridgePort flags;
   flags.learning = false;
@@ -180,6 +181,32 @@ Status HostLinks::set_node0_mtu(std::uint32_t mtu) {
   change.mtu = mtu;
   SLUICE_CHECK_OK(rtnl_.change_link(node0_, change));
   return rtnl_.change_link(node0_port_, change);
+}
+
+Result<bool> HostLinks::set_right() {
+  bool changed = false;
+  for (const auto port : {bridge_leg_, node0_port_}) {
+    SLUICE_TRY(const auto link, rtnl_.link(port));
+    if (link.master == bridge_) continue;
+    changed = true;
+    if (port == node0_port_) {
+      SLUICE_CHECK_OK(isolate(port, node0_mac_of(options_.node)));
+    } else {
+      SLUICE_CHECK_OK(join_bridge());
+    }
+  }
+  for (const auto index : {bridge_, bridge_leg_, node0_port_, node0_}) {
+    SLUICE_TRY(const auto link, rtnl_.link(index));
+    if (link.up) continue;
+    changed = true;
+    SLUICE_CHECK_OK(rtnl_.change_link(index, raised()));
+  }
+  SLUICE_TRY(const auto leg, representors_.link(host_leg_));
+  if (leg.up) return changed;
+  netlink::LinkChange change = raised();
+  change.arp = false;
+  SLUICE_CHECK_OK(representors_.change_link(host_leg_, change));
+  return true;
 }
 
 Result<std::set<std::string>> HostLinks::ports() {

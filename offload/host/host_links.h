@@ -41,6 +41,9 @@ class HostLinks {
   Status add_port(const std::string& name, const MacAddr& pod_mac);
   Status remove_port(const std::string& name);  // gone, or no port of ours: success
   Status set_node0_mtu(std::uint32_t mtu);
+  // Puts up what is down, and the leg back into the bridge. Code::kNotFound: one of them is gone;
+  // only open() makes it again. True: there was something to do.
+  Result<bool> set_right();
   Status remove_all();
 
  private:
@@ -48,6 +51,7 @@ class HostLinks {
       : options_(options), rtnl_(std::move(here)), representors_(std::move(there)) {}
   Status ensure_bridge();
   Status ensure_leg(const os::NetNs& representors, std::uint32_t mtu);
+  Status join_bridge();
   Status ensure_node0();
   Status isolate(netlink::IfIndex port, const MacAddr& mac);
   Result<bool> is_pair(netlink::Rtnl& one_end, const std::string& one, netlink::Rtnl& other_end,

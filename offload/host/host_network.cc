@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "offload/host/host_network.h"
 
+#include <linux/neighbour.h>
+
+#include <algorithm>
+
 #include "common/os/process.h"
 #include "offload/host/sysctl.h"
 
@@ -71,7 +75,8 @@ Status HostNetwork::update(const model::Intent& intent) {
   };
   note(apply_node0(intent));
   note(apply_gateway(intent));
-  note(apply_routes(intent));
+  wanted_routes_ = wanted_routes(intent, links_.node0());
+  note(apply_routes());
   note(apply_reserved_ports(intent.masquerade));
   note(apply_tables(intent));
   return result;
@@ -113,9 +118,8 @@ Status HostNetwork::apply_gateway(const model::Intent& intent) {
   return {};
 }
 
-Status HostNetwork::apply_routes(const model::Intent& intent) {
+Status HostNetwork::apply_routes() {
   auto& rtnl = links_.rtnl();
-  const auto wanted = wanted_routes(intent, links_.node0());
   if (!routes_) {
     routes_.emplace();
     SLUICE_TRY(const auto present, rtnl.routes());
@@ -123,8 +127,6 @@ Status HostNetwork::apply_routes(const model::Intent& intent) {
       if (route.link == links_.node0()) (*routes_)[route.destination] = route;
     }
   }
-  // The gateway's own route first: the others' next hop hangs on it.
-  const Prefix4 gateway{intent.gateway_ip, 32};
   const auto ensure = [&](const netlink::Route& route) -> Status {
     const auto have = routes_->find(route.destination);
     if (have != routes_->end() && same_route(have->second, route)) return {};
@@ -132,10 +134,14 @@ Status HostNetwork::apply_routes(const model::Intent& intent) {
     (*routes_)[route.destination] = route;
     return {};
   };
-  SLUICE_CHECK_OK(ensure(wanted.at(gateway)));
-  for (const auto& [destination, route] : wanted) SLUICE_CHECK_OK(ensure(route));
+  // The gateway's own route first: the others' next hop hangs on it.
+  for (const bool link_scope : {true, false}) {
+    for (const auto& [destination, route] : wanted_routes_) {
+      if (route.link_scope == link_scope) SLUICE_CHECK_OK(ensure(route));
+    }
+  }
   for (auto it = routes_->begin(); it != routes_->end();) {
-    if (wanted.contains(it->first)) {
+    if (wanted_routes_.contains(it->first)) {
       ++it;
       continue;
     }
@@ -171,6 +177,76 @@ Status HostNetwork::apply_tables(const model::Intent& intent) {
   steering_ = steering;
   log_.debug("nft tables replaced", {{"node_ports", node_ports.size()}});
   return {};
+}
+
+Status HostNetwork::recheck() {
+  if (!node0_address_) return {};
+  SLUICE_TRY(const bool raised, links_.set_right());
+  if (raised) log_.warn("netdevs of the host side were down or unplugged, set right");
+  Status result;
+  const auto note = [&result](Status status) {
+    if (!status && result) result = std::move(status);
+  };
+  note(recheck_node0());
+  note(recheck_gateway());
+  routes_.reset();  // read again
+  note(apply_routes());
+  if (reserved_) note(reserve_ports(*reserved_));
+  note(recheck_tables());
+  return result;
+}
+
+Status HostNetwork::recheck_node0() {
+  auto& rtnl = links_.rtnl();
+  SLUICE_TRY(const auto link, rtnl.link(links_.node0()));
+  if (node0_mtu_ && link.mtu != *node0_mtu_) SLUICE_CHECK_OK(links_.set_node0_mtu(*node0_mtu_));
+  SLUICE_TRY(const auto addresses, rtnl.addresses(links_.node0()));
+  const netlink::Address wanted{links_.node0(), *node0_address_, 32};
+  if (std::find(addresses.begin(), addresses.end(), wanted) != addresses.end()) return {};
+  log_.warn("node0 has lost its address, added again", {{"ip", wanted.ip.to_string()}});
+  return rtnl.add_address(wanted);
+}
+
+Status HostNetwork::recheck_gateway() {
+  if (!gateway_ip_ || !gateway_mac_) return {};
+  auto& rtnl = links_.rtnl();
+  // There is no asking for one entry; adding what is there changes nothing.
+  SLUICE_CHECK_OK(rtnl.add_fdb(links_.bridge_leg(), *gateway_mac_));
+  SLUICE_TRY(const auto neighbours, rtnl.neighbours(links_.node0()));
+  const bool is_there = std::any_of(neighbours.begin(), neighbours.end(), [&](const auto& other) {
+    return other.ip == *gateway_ip_ && other.mac == *gateway_mac_ &&
+           (other.state & NUD_PERMANENT) != 0;
+  });
+  if (is_there) return {};
+  log_.warn("node0 has lost its gateway, set again", {{"ip", gateway_ip_->to_string()}});
+  netlink::Neighbour gateway;
+  gateway.link = links_.node0();
+  gateway.ip = *gateway_ip_;
+  gateway.mac = *gateway_mac_;
+  return rtnl.replace_neighbour(gateway);
+}
+
+Status HostNetwork::recheck_tables() {
+  SLUICE_TRY(const auto listed, os::run_program({"nft", "list", "chains"}, {}));
+  if (listed.status != 0) {
+    return fail(Code::kUnavailable, "nft list chains: " + listed.err.substr(0, 200));
+  }
+  // A table without chains is missing too: before Linux 6.16 the uplink takes the claims' chain
+  // along when it goes.
+  const auto missing = [&listed](std::string_view family, std::string_view table) {
+    const auto start = "table " + std::string(family) + " " + std::string(table) + " {\n\tchain ";
+    return listed.out.find(start) == std::string::npos;
+  };
+  std::string script;
+  if (missing("bridge", kBridgeTable)) {
+    SLUICE_TRY(const auto ports, links_.ports());
+    script += bridge_script(ports);
+  }
+  if (claims_ && missing("netdev", kClaimsTable)) script += claims_script(*claims_);
+  if (steering_ && missing("ip", kNodeTable)) script += steering_script(*steering_);
+  if (script.empty()) return {};
+  log_.warn("nft tables were gone, made again");
+  return run_nft(script);
 }
 
 Status HostNetwork::add_pod_port(std::string_view name, const MacAddr& pod_mac) {

@@ -6,27 +6,44 @@ namespace sluice::host {
 bool NextHopTable::want(Ipv4 destination) {
   if (const auto found = destinations_.find(destination); found != destinations_.end()) {
     by_age_.splice(by_age_.end(), by_age_, found->second.age);
+    found->second.wanted = now_;
     return false;
   }
   if (destinations_.size() >= capacity_ && !make_room()) return false;
   by_age_.push_back(destination);
-  destinations_[destination] = {std::prev(by_age_.end()), std::nullopt};
+  destinations_[destination] = {std::prev(by_age_.end()), std::nullopt, now_};
   return true;
 }
 
 bool NextHopTable::make_room() {
   for (const Ipv4 oldest : by_age_) {
-    if (!kept_.contains(oldest)) return drop(oldest);
+    if (kept_.contains(oldest)) continue;
+    drop(oldest);
+    return true;
   }
   return false;
 }
 
-bool NextHopTable::drop(Ipv4 destination) {
+bool NextHopTable::tick() {
+  ++now_;
+  std::vector<Ipv4> idle;
+  bool changes = false;
+  for (const auto& [ip, destination] : destinations_) {
+    if (kept_.contains(ip)) continue;
+    const bool resolved = destination.next_hop && hops_.at(*destination.next_hop).value.resolved;
+    if (now_ - destination.wanted < (resolved ? kIdleTicks : kUnresolvedTicks)) continue;
+    idle.push_back(ip);
+    changes = changes || destination.next_hop.has_value();
+  }
+  for (const Ipv4 ip : idle) drop(ip);
+  return changes;
+}
+
+void NextHopTable::drop(Ipv4 destination) {
   const auto found = destinations_.find(destination);
   if (found->second.next_hop) leave(*found->second.next_hop);
   by_age_.erase(found->second.age);
   destinations_.erase(found);
-  return true;
 }
 
 void NextHopTable::leave(Ipv4 next_hop) {

@@ -2,7 +2,10 @@
 // The bookkeeping of NextHops without a kernel: which destinations, by which next hop, with what
 // id.
 //
-// Threading: one thread at a time.
+// Contract: time is counted in ticks of whoever owns it. A destination that isn't kept goes when
+// nobody has wanted it for kUnresolvedTicks (without a MAC: a scan leaves thousands of those) or
+// kIdleTicks. Connections that use a resolved one don't want it again and again, so that limit is
+// long; they just want it once more when it is gone. Threading: one thread at a time.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +20,9 @@
 
 namespace sluice::host {
 
+inline constexpr std::uint64_t kUnresolvedTicks = 3;
+inline constexpr std::uint64_t kIdleTicks = 60;
+
 class NextHopTable {
  public:
   explicit NextHopTable(std::size_t capacity) : capacity_(capacity) {}
@@ -25,6 +31,10 @@ class NextHopTable {
   // wanted one; when all are kept, the new one isn't taken (false).
   bool want(Ipv4 destination);
   void keep(std::set<Ipv4> destinations) { kept_ = std::move(destinations); }
+  // One tick has passed. True: next_hops() or routes() has changed.
+  bool tick();
+  // There is something that a tick could let go. Kept ones that aren't want()ed yet hide it.
+  bool ages() const { return destinations_.size() > kept_.size(); }
   // The next hop of a destination; none: not by the uplink. True: something changed.
   bool set_route(Ipv4 destination, std::optional<Ipv4> next_hop);
   // What is known of a next hop; a MAC of zero: unresolved. True: something changed.
@@ -39,13 +49,14 @@ class NextHopTable {
   struct Destination {
     std::list<Ipv4>::iterator age;
     std::optional<Ipv4> next_hop;
+    std::uint64_t wanted = 0;  // the tick of the last time
   };
   struct Hop {
     model::NextHop value;
     std::size_t users = 0;
   };
   bool make_room();
-  bool drop(Ipv4 destination);
+  void drop(Ipv4 destination);
   void leave(Ipv4 next_hop);
   std::uint32_t free_id();
 
@@ -56,6 +67,7 @@ class NextHopTable {
   std::map<Ipv4, Hop> hops_;
   std::set<std::uint32_t> ids_;
   std::uint32_t last_id_ = 0;
+  std::uint64_t now_ = 0;  // ticks
 };
 
 }  // namespace sluice::host

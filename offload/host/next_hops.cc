@@ -3,13 +3,15 @@
 
 #include <linux/neighbour.h>
 
-#include <algorithm>
 #include <chrono>
 #include <map>
 #include <optional>
+#include <utility>
 
 #include "common/netlink/rtnetlink.h"
+#include "offload/host/neighbour_probes.h"
 #include "offload/host/next_hop_table.h"
+#include "offload/host/paced_call.h"
 
 namespace sluice::host {
 namespace {
@@ -18,8 +20,9 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr Duration kSettle = milliseconds(20);  // route changes come in a bunch
-constexpr Duration kFirstProbe = seconds(1);
-constexpr Duration kLastProbe = seconds(64);
+constexpr Duration kBurst = milliseconds(50);   // changes of one are reported together
+constexpr Duration kRetry = seconds(1);
+constexpr Duration kTick = seconds(60);  // of NextHopTable
 
 class NextHopsImpl final : public NextHops {
  public:
@@ -27,9 +30,10 @@ class NextHopsImpl final : public NextHops {
                netlink::Rtnl rtnl)
       : loop_(loop),
         uplink_name_(std::move(uplink)),
-        on_change_(std::move(on_change)),
         log_(std::move(log)),
-        rtnl_(std::move(rtnl)) {}
+        rtnl_(std::move(rtnl)),
+        probes_(loop, [this](Ipv4 ip) { probe(ip); }),
+        report_(loop, kBurst, std::move(on_change)) {}
   NextHopsImpl(const NextHopsImpl&) = delete;
   NextHopsImpl& operator=(const NextHopsImpl&) = delete;
   ~NextHopsImpl() override;
@@ -48,27 +52,28 @@ class NextHopsImpl final : public NextHops {
   void take_neighbour(const netlink::Neighbour& neighbour, bool deleted);
   void use_neighbour(Ipv4 next_hop);
   void probe(Ipv4 next_hop);
-  void probe_unresolved();
+  void settle_forgotten();
   void on_link(const netlink::LinkEvent& event);
   void schedule_look_up(Duration delay);
-  void schedule_probe(Duration delay);
-  void changed();
+  void schedule_fresh_start();
+  void schedule_tick();
 
   os::EventLoop& loop_;
   const std::string uplink_name_;
-  const std::function<void()> on_change_;
   const Logger log_;
   netlink::Rtnl rtnl_;
   std::optional<netlink::Monitor> monitor_;
   netlink::IfIndex uplink_;  // 0: not there now
   NextHopTable table_{kMaxDestinations};
   std::map<Ipv4, MacAddr> usable_;  // the uplink's neighbours that are usable
-  std::optional<os::EventLoop::TimerId> look_up_timer_, probe_timer_, change_timer_;
-  Duration probe_delay_ = kFirstProbe;
+  NeighbourProbes probes_;
+  PacedCall report_;
+  bool fresh_start_ = false;  // the next look_up_all() also asks for all neighbours anew
+  std::optional<os::EventLoop::TimerId> look_up_timer_, tick_timer_;
 };
 
 NextHopsImpl::~NextHopsImpl() {
-  for (const auto& timer : {look_up_timer_, probe_timer_, change_timer_}) {
+  for (const auto& timer : {look_up_timer_, tick_timer_}) {
     if (timer) loop_.cancel(*timer);
   }
   if (monitor_) loop_.unwatch(monitor_->fd());
@@ -81,8 +86,8 @@ Status NextHopsImpl::start() {
     take_neighbour(event.neighbour, event.deleted);
   };
   handlers.route = [this](const netlink::RouteEvent&) { schedule_look_up(kSettle); };
-  handlers.address = [this](const netlink::AddressEvent&) { schedule_look_up(kSettle); };
-  handlers.overrun = [this] { schedule_look_up(kSettle); };
+  handlers.address = [this](const netlink::AddressEvent&) { schedule_fresh_start(); };
+  handlers.overrun = [this] { schedule_fresh_start(); };
   SLUICE_TRY(monitor_, netlink::Monitor::open(std::move(handlers)));
   SLUICE_CHECK_OK(read_uplink());
   if (uplink_.value == 0) {
@@ -92,7 +97,7 @@ Status NextHopsImpl::start() {
   return loop_.watch(monitor_->fd(), [this] {
     if (auto done = monitor_->dispatch(); !done) {
       log_.warn("reading route events failed", {{"error", done.error()}});
-      schedule_look_up(kFirstProbe);
+      schedule_look_up(kRetry);
     }
   });
 }
@@ -116,6 +121,7 @@ Status NextHopsImpl::read_neighbours() {
 
 void NextHopsImpl::want(Ipv4 destination) {
   if (table_.want(destination)) look_up(destination);
+  schedule_tick();
 }
 
 void NextHopsImpl::keep(const std::vector<Ipv4>& destinations) {
@@ -130,6 +136,7 @@ void NextHopsImpl::keep(const std::vector<Ipv4>& destinations) {
   }
   table_.keep(kept);
   for (const Ipv4 ip : kept) want(ip);
+  schedule_tick();
 }
 
 void NextHopsImpl::look_up(Ipv4 destination) {
@@ -141,46 +148,42 @@ void NextHopsImpl::look_up(Ipv4 destination) {
       next_hop = route->gateway.value_or(destination);
     }
   }
-  if (table_.set_route(destination, next_hop)) changed();
+  if (table_.set_route(destination, next_hop)) report_.request();
   if (next_hop) use_neighbour(*next_hop);
 }
 
 void NextHopsImpl::use_neighbour(Ipv4 next_hop) {
   if (const auto found = usable_.find(next_hop); found != usable_.end()) {
-    if (table_.set_mac(next_hop, found->second)) changed();
+    if (table_.set_mac(next_hop, found->second)) report_.request();
     return;
   }
-  probe(next_hop);
-  probe_delay_ = kFirstProbe;
-  schedule_probe(probe_delay_);
+  probes_.ask(next_hop);
 }
 
 void NextHopsImpl::probe(Ipv4 next_hop) {
+  if (!table_.has_next_hop(next_hop)) return probes_.settled(next_hop);  // dropped for others
   if (auto done = rtnl_.probe_neighbour(uplink_, next_hop); !done) {
     log_.debug("asking for a neighbour failed",
                {{"ip", next_hop.to_string()}, {"error", done.error()}});
   }
 }
 
-void NextHopsImpl::probe_unresolved() {
-  bool any = false;
-  for (const auto& hop : table_.next_hops()) {
-    if (hop.resolved && usable_.contains(hop.ip)) continue;
-    if (uplink_.value != 0) probe(hop.ip);
-    any = true;
-  }
-  if (!any) return;
-  probe_delay_ = std::min(probe_delay_ * 2, kLastProbe);
-  schedule_probe(probe_delay_);
+void NextHopsImpl::settle_forgotten() {
+  probes_.settle_unless(
+      [this](Ipv4 ip) { return table_.has_next_hop(ip) && !usable_.contains(ip); });
 }
 
 void NextHopsImpl::look_up_all() {
   for (auto done : {read_uplink(), read_neighbours()}) {
     if (done) continue;
     log_.warn("reading the uplink's state failed", {{"error", done.error()}});
-    schedule_look_up(kFirstProbe);
+    schedule_look_up(kRetry);
+  }
+  if (std::exchange(fresh_start_, false)) {
+    probes_.settle_unless([](Ipv4) { return false; });
   }
   for (const Ipv4 destination : table_.destinations()) look_up(destination);
+  settle_forgotten();
 }
 
 void NextHopsImpl::take_neighbour(const netlink::Neighbour& neighbour, bool deleted) {
@@ -188,23 +191,23 @@ void NextHopsImpl::take_neighbour(const netlink::Neighbour& neighbour, bool dele
   const Ipv4 ip = neighbour.ip;
   if (!deleted && neighbour.usable()) {
     usable_[ip] = neighbour.mac;
-    if (table_.set_mac(ip, neighbour.mac)) changed();
+    probes_.settled(ip);
+    if (table_.set_mac(ip, neighbour.mac)) report_.request();
     return;
   }
   usable_.erase(ip);
   if (!table_.has_next_hop(ip)) return;
   if ((neighbour.state & NUD_FAILED) != 0 && !deleted) {
-    if (table_.set_mac(ip, {})) changed();
-    if (!probe_timer_) schedule_probe(probe_delay_);
+    if (table_.set_mac(ip, {})) report_.request();
+    probes_.ask_later(ip);
   } else if (deleted) {
     // Only forgotten by the kernel, which doesn't see our packets: ask again.
-    probe(ip);
-    schedule_probe(kFirstProbe);
+    probes_.ask(ip);
   }
 }
 
 void NextHopsImpl::on_link(const netlink::LinkEvent& event) {
-  if (event.link.name == uplink_name_ || event.link.index == uplink_) schedule_look_up(kSettle);
+  if (event.link.name == uplink_name_ || event.link.index == uplink_) schedule_fresh_start();
 }
 
 void NextHopsImpl::schedule_look_up(Duration delay) {
@@ -215,19 +218,20 @@ void NextHopsImpl::schedule_look_up(Duration delay) {
   });
 }
 
-void NextHopsImpl::schedule_probe(Duration delay) {
-  if (probe_timer_) loop_.cancel(*probe_timer_);
-  probe_timer_ = loop_.after(delay, [this] {
-    probe_timer_.reset();
-    probe_unresolved();
-  });
+// The network itself has changed: who didn't answer before may do so now.
+void NextHopsImpl::schedule_fresh_start() {
+  fresh_start_ = true;
+  schedule_look_up(kSettle);
 }
 
-void NextHopsImpl::changed() {
-  if (change_timer_) return;
-  change_timer_ = loop_.after(Duration::zero(), [this] {
-    change_timer_.reset();
-    if (on_change_) on_change_();
+// Only while there is something to let go, so that an idle engine sleeps.
+void NextHopsImpl::schedule_tick() {
+  if (tick_timer_ || !table_.ages()) return;
+  tick_timer_ = loop_.after(kTick, [this] {
+    tick_timer_.reset();
+    if (table_.tick()) report_.request();
+    settle_forgotten();
+    schedule_tick();
   });
 }
 

@@ -4,9 +4,12 @@
 // Contract: want() a destination and it is looked up, its next hop resolved and followed from then
 // on. A destination that the kernel routes elsewhere than the uplink has no route here. A neighbour
 // in any usable state (also STALE) resolves; a lost one keeps its MAC until the kernel says FAILED.
-// At most kMaxDestinations; the least recently wanted that keep() doesn't hold are dropped.
-// Threading: everything on the loop's thread, in the node's namespace.
-// Errors: what fails after create() is logged and tried again, with back-off.
+// At most kMaxDestinations; of those that keep() doesn't hold, the least recently wanted makes
+// room, and what nobody has wanted for minutes (unresolved) or an hour goes by itself. Each
+// unresolved next hop is asked for at its own pace. Destinations are single addresses, also behind
+// a gateway, because the model's routes are: a flood of new ones costs a lookup each, but is
+// reported at most once in 50 ms. Threading: everything on the loop's thread, in the node's
+// namespace. Errors: what fails after create() is logged and tried again, with back-off.
 #pragma once
 
 #include <functional>
@@ -27,7 +30,7 @@ inline constexpr std::size_t kMaxDestinations = 4096;
 class NextHops {
  public:
   // `on_change` is called from the loop, never from inside a call, after next_hops() or routes()
-  // has changed. The loop must outlive it.
+  // has changed: soon after the first change, then at most once in 50 ms. The loop must outlive it.
   static Result<std::unique_ptr<NextHops>> create(os::EventLoop& loop, std::string uplink,
                                                   std::function<void()> on_change, Logger log);
   virtual ~NextHops() = default;

@@ -92,6 +92,7 @@ class PacketLeg final : public Leg {
   const std::uint32_t slot_size_, slots_;
   std::uint32_t next_ = 0;  // the slot that is received next
   std::uint32_t lent_ = 0;  // slots before it that are not given back yet
+  bool owed_ = false;       // among them is one that the caller has
   bool had_frames_ = false;
   std::vector<std::vector<std::uint8_t>>
       large_;  // buffers for the socket's queue, made when needed
@@ -128,6 +129,7 @@ std::size_t PacketLeg::receive(std::span<Frame> out) {
     if ((status & TP_STATUS_COPY) != 0 && large_lent_ == kLargeFrames) break;
     Frame frame;
     if (take_slot(header, status, frame)) {
+      owed_ = true;
       rx_packets_.fetch_add(1, std::memory_order_relaxed);
       rx_bytes_.fetch_add(frame.length, std::memory_order_relaxed);
       out[count++] = frame;
@@ -144,6 +146,8 @@ std::size_t PacketLeg::receive(std::span<Frame> out) {
     if (::getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &error, &length) == 0) handle_error(error);
   }
   had_frames_ = count != 0;
+  // All were refused: nobody has anything to release(), and a ring of them would stay full.
+  if (!owed_) release();
   return count;
 }
 
@@ -215,6 +219,7 @@ void PacketLeg::release() {
         .store(std::uint32_t{TP_STATUS_KERNEL}, std::memory_order_release);
   }
   large_lent_ = 0;
+  owed_ = false;
 }
 
 void PacketLeg::transmit(const Frame& frame) {
@@ -328,12 +333,6 @@ Result<std::unique_ptr<Leg>> open_here(netlink::IfIndex link, const PacketLegOpt
   address.sll_ifindex = static_cast<int>(link.value);
   if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
     return fail_errno(errno, "bind to link " + std::to_string(link.value));
-  }
-  if (options.promiscuous) {
-    packet_mreq request{};
-    request.mr_ifindex = address.sll_ifindex;
-    request.mr_type = PACKET_MR_PROMISC;
-    SLUICE_CHECK_OK(set_option(fd.get(), PACKET_ADD_MEMBERSHIP, request, "PACKET_MR_PROMISC"));
   }
   return std::unique_ptr<Leg>(new PacketLeg(std::move(fd), std::move(ring), slot_size));
 }

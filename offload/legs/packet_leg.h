@@ -20,7 +20,6 @@
 namespace sluice::legs {
 
 struct PacketLegOptions {
-  bool promiscuous = false;  // also frames for other MACs; for a NIC that filters by MAC
   std::uint32_t mtu = 1500;  // of the netdev: a frame of this size fits a ring slot
 };
 

@@ -21,7 +21,8 @@ Result<model::PortId> SoftDevices::port_of(const std::string& pci_address) const
     if (vf.address == wanted) return model::PortId::vf(vf.index);
     known += (known.empty() ? "" : ", ") + vf.address.to_string();
   }
-  return fail(Code::kNotFound, "pci_address '" + pci_address + "' is no VF of this NIC; it has " + known);
+  return fail(Code::kNotFound,
+              "pci_address '" + pci_address + "' is no VF of this NIC; it has " + known);
 }
 
 engine::PortView SoftDevices::view(model::PortId port, std::uint16_t switch_port) const {

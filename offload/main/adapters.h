@@ -30,6 +30,7 @@ class KernelNetwork final : public engine::NodeNetwork {
  public:
   explicit KernelNetwork(host::HostNetwork& host) : host_(host) {}
   Status update(const model::Intent& intent) override { return host_.update(intent); }
+  Status recheck() override { return host_.recheck(); }
   Status add_pod_port(const std::string& veth, const MacAddr& mac) override {
     return host_.add_pod_port(veth, mac);
   }
@@ -74,7 +75,7 @@ class SoftDevices final : public engine::DeviceDirectory {
 class DevicePackets final : public engine::PacketIo {
  public:
   explicit DevicePackets(rteflow::Device& device) : device_(device) {}
-  // A frame that the NIC can't take now is lost, as on a wire; the NIC counts it.
+  // A frame that the NIC can't take now is lost, as on a wire.
   void send(model::PortId port, std::span<const std::uint8_t> frame) override {
     (void)device_.send(port, frame);
   }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "offload/main/daemon.h"
 
+#include <unistd.h>
+
 #include <csignal>
 #include <memory>
 #include <optional>
@@ -56,6 +58,7 @@ class Daemon {
   Status start_engine();
   Status watch_manifest();
   void remove_what_was_made();
+  void follow_uplink();
 
   const Flags& flags_;
   const Logger& log_;
@@ -66,6 +69,9 @@ class Daemon {
   std::optional<os::FileLock> lock_;
   std::unique_ptr<os::EventLoop> loop_;
   bool eal_ = false;
+  bool fresh_ = false;  // nothing of an earlier engine was there
+  bool ran_ = false;
+  std::optional<Error> failure_;  // why the loop was stopped from inside
   std::unique_ptr<rteflow::Device> device_;
   std::unique_ptr<softnic::SoftNic> nic_;
   std::unique_ptr<host::HostNetwork> host_;
@@ -88,10 +94,12 @@ Status Daemon::start() {
   SLUICE_CHECK_OK(os::make_directories(flags_.run_dir));
   auto lock = os::FileLock::try_acquire(flags_.run_dir + "/offloadd.lock");
   if (!lock) {
-    return fail(std::move(lock).error().with("taking " + flags_.run_dir +
-                                             " (another engine runs there?)"));
+    return fail(
+        std::move(lock).error().with("taking " + flags_.run_dir + " (another engine runs there?)"));
   }
   lock_ = std::move(*lock);
+  fresh_ = ::access(flags_.rep_netns.c_str(), F_OK) != 0 &&
+           ::access((flags_.run_dir + "/attachments").c_str(), F_OK) != 0;
   SLUICE_TRY(loop_, os::EventLoop::create());
   // Before any thread is started, so that all of them leave the signals to the loop.
   SLUICE_CHECK_OK(loop_->on_signals({SIGTERM, SIGINT}, [this](int signal) {
@@ -110,16 +118,15 @@ Status Daemon::start_nic() {
   options.try_hugepages = flags_.hugepages;
   SLUICE_CHECK_OK(rteflow::start_eal(options, log_.named("eal")));
   eal_ = true;
-  SLUICE_CHECK_OK(rteflow::add_vdev(
-      kDevice, "representor=vf[0-" + std::to_string(flags_.vfs - 1) +
-                   "],host=1,rules=" + std::to_string(flags_.rules)));
+  SLUICE_CHECK_OK(rteflow::add_vdev(kDevice, "representor=vf[0-" + std::to_string(flags_.vfs - 1) +
+                                                 "],host=1,rules=" + std::to_string(flags_.rules)));
   SLUICE_TRY(device_, rteflow::Device::open(kDevice, log_.named("rteflow")));
   backend_ = std::make_unique<rteflow::Backend>(device_->ports(), device_->capabilities(),
                                                 rteflow::BackendOptions{}, log_.named("rteflow"));
-  SLUICE_TRY(nic_, softnic::SoftNic::create(*loop_,
-                                            {flags_.uplink, flags_.vfs, flags_.rep_netns,
-                                             flags_.run_dir, flags_.node},
-                                            sink_, log_.named("softnic")));
+  SLUICE_TRY(nic_,
+             softnic::SoftNic::create(
+                 *loop_, {flags_.uplink, flags_.vfs, flags_.rep_netns, flags_.run_dir, flags_.node},
+                 sink_, log_.named("softnic")));
   return device_->set_mtu(nic_->uplink_mtu());
 }
 
@@ -130,7 +137,7 @@ Status Daemon::start_host() {
   options.bridge = flags_.bridge;
   SLUICE_TRY(host_, host::HostNetwork::create(options, nic_->representors(), log_.named("host")));
   SLUICE_TRY(auto leg, legs::open_packet_leg(nic_->representors(), host_->host_leg(),
-                                                   {.promiscuous = false, .mtu = nic_->uplink_mtu()}));
+                                             legs::PacketLegOptions{nic_->uplink_mtu()}));
   SLUICE_CHECK_OK(sink_.attach(softnic::kUplinkPort + 1, std::move(leg)));
   SLUICE_TRY(hops_, host::NextHops::create(
                         *loop_, flags_.uplink,
@@ -163,30 +170,41 @@ Status Daemon::start_engine() {
     loop_->post([this, destination] { engine_->want_next_hop(destination); });
   });
   SLUICE_TRY(slow_thread_,
-             engine::SlowPathThread::create(*packets_, *slow_path_, log_.named("slow-path")));
+             engine::SlowPathThread::create(*packets_, *slow_path_, [this](Error error) {
+               loop_->post([this, error = std::move(error)] {
+                 failure_ = error;
+                 loop_->stop();
+               });
+             }));
   SLUICE_TRY(auto attachments, engine::Attachments::load(flags_.run_dir + "/attachments"));
   engine_ = std::make_unique<engine::Engine>(
       settings,
       engine::Engine::Parts{*loop_, clock_, *backend_, *slow_thread_, *network_, *next_hops_,
                             *devices_},
       std::move(attachments), log_.named("engine"));
+  nic_->on_change([this] { follow_uplink(); });
   return slow_thread_->start();
 }
 
+void Daemon::follow_uplink() {
+  engine_->on_uplink_changed(nic_->uplink_mac(), nic_->uplink_mtu());
+  if (auto set = device_->set_mtu(nic_->uplink_mtu()); !set) {
+    log_.warn("the NIC doesn't take the uplink's MTU", {{"error", set.error()}});
+  }
+}
+
 Status Daemon::watch_manifest() {
-  SLUICE_TRY(watch_, sources::ManifestWatch::start(
-                         *loop_, flags_.manifest,
-                         [this](Result<sources::Manifest> manifest) {
-                           if (!manifest) return engine_->on_manifest_error(manifest.error());
-                           auto cluster = sources::merge(*manifest);
-                           if (!cluster) return engine_->on_manifest_error(cluster.error());
-                           for (const auto& warning : cluster->warnings) {
-                             log_.warn("manifest", {{"object", warning.object},
-                                                    {"note", warning.message}});
-                           }
-                           engine_->on_manifest(std::move(cluster->nodes),
-                                                std::move(cluster->services));
-                         }));
+  SLUICE_TRY(watch_,
+             sources::ManifestWatch::start(
+                 *loop_, flags_.manifest, [this](Result<sources::Manifest> manifest) {
+                   if (!manifest) return engine_->on_manifest_error(manifest.error());
+                   auto cluster = sources::merge(*manifest);
+                   if (!cluster) return engine_->on_manifest_error(cluster.error());
+                   for (const auto& warning : cluster->warnings) {
+                     log_.warn("manifest", {{"object", warning.object}, {"note", warning.message}});
+                   }
+                   engine_->on_manifest(std::move(cluster->nodes), std::move(cluster->services));
+                 }));
   rpc::ServerInfo info;
   info.version = SLUICE_VERSION;
   info.backend_reason = flags_.nic == "soft"
@@ -203,8 +221,10 @@ Status Daemon::watch_manifest() {
 }
 
 Status Daemon::run() {
+  ran_ = true;
   log_.info("ready", {{"node", flags_.node}, {"socket", flags_.socket()}, {"vfs", flags_.vfs}});
   loop_->run();
+  if (failure_) return fail(*failure_);
   if (engine_->backend_gone()) {
     return fail(Code::kUnavailable, "the backend is gone; see the log");
   }
@@ -217,8 +237,11 @@ Daemon::~Daemon() {
   if (slow_thread_) slow_thread_->stop();
   engine_.reset();
   hops_.reset();
+  slow_thread_.reset();
+  slow_path_.reset();  // takes its flows out of the backend
   backend_.reset();
-  if (flags_.remove_on_exit) remove_what_was_made();
+  // A start that failed removes what it made itself, not the ports of running pods.
+  if (flags_.remove_on_exit && (ran_ || fresh_)) remove_what_was_made();
   if (device_) {
     device_->close();
     (void)rteflow::remove_vdev(kDevice);

@@ -11,7 +11,8 @@ std::optional<Flags> parse_flags(int argc, char** argv, int& exit_code) {
   app.add_option("--node", f.node, "This node's name, as the manifest has it")
       ->envname("SLUICE_NODE")
       ->required();
-  app.add_option("--manifest", f.manifest, "Kubernetes manifest to watch: Nodes, Services, EndpointSlices")
+  app.add_option("--manifest", f.manifest,
+                 "Kubernetes manifest to watch: Nodes, Services, EndpointSlices")
       ->envname("SLUICE_MANIFEST")
       ->required();
   app.add_option("--nic", f.nic, "auto, or soft: the software NIC, whatever hardware there is")
@@ -44,9 +45,11 @@ std::optional<Flags> parse_flags(int argc, char** argv, int& exit_code) {
   app.add_option("--rules", f.rules, "How many flows the software NIC has room for from the start")
       ->check(CLI::Range(1024, 1 << 24))
       ->capture_default_str();
-  app.add_flag("--remove-on-exit", f.remove_on_exit,
-               "On SIGTERM take the simulated NIC and the bridge away (pods lose their interfaces)");
-  app.add_flag("--hugepages,!--no-hugepages", f.hugepages, "Use hugepages if the node has free ones");
+  app.add_flag(
+      "--remove-on-exit", f.remove_on_exit,
+      "On SIGTERM take the simulated NIC and the bridge away (pods lose their interfaces)");
+  app.add_flag("--hugepages,!--no-hugepages", f.hugepages,
+               "Use hugepages if the node has free ones");
   app.add_option("--log-level", f.log_level, "debug, info, warn, error")
       ->envname("SLUICE_LOG_LEVEL")
       ->check(CLI::IsMember({"debug", "info", "warn", "error"}))

@@ -15,7 +15,7 @@ namespace sluice::offloadd {
 struct Flags {
   std::string node;
   std::string manifest;
-  std::string nic = "auto";      // "auto", "soft"
+  std::string nic = "auto";  // "auto", "soft"
   std::string uplink = "eth0";
   std::uint16_t vfs = 8;
   std::string run_dir = "/run/sluice";
@@ -23,7 +23,7 @@ struct Flags {
   std::string bridge = "sluice0";
   std::uint32_t vni = 4711;
   std::string gateway_ip = "169.254.1.1";
-  std::uint32_t rules = 65536;   // room for that many flows from the start
+  std::uint32_t rules = 65536;  // room for that many flows from the start
   bool remove_on_exit = false;
   bool hugepages = true;
   std::string log_level = "info";

@@ -77,7 +77,7 @@ struct Service {
 };
 
 // An on-link neighbour on the uplink's network, as the kernel resolved it. Key: ip.
-// `id` is stable for as long as the next hop is known; 1 to kMaxNextHopId.
+// `id` is stable for as long as the next hop is known; 1 to kMaxId.
 struct NextHop {
   static constexpr std::uint32_t kMaxId = 0xffff;
   std::uint32_t id = 0;

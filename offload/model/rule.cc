@@ -90,6 +90,7 @@ void hash_match(Hasher& h, const Match& m) {
   h.add(m.eth_src);
   h.add(m.eth_dst);
   h.add(m.eth_type);
+  h.add(std::uint64_t{m.untagged});
   h.add(m.ip_src);
   h.add(m.ip_dst);
   h.add(m.proto);
@@ -184,6 +185,7 @@ std::string Match::to_string() const {
   if (eth_dst) words.add("eth_dst", eth_dst->to_string());
   if (eth_type && *eth_type == kEtherTypeArp) words.add("arp");
   if (eth_type && *eth_type != kEtherTypeArp) words.add("eth_type", hex(*eth_type));
+  if (untagged) words.add("untagged");
   if (ip_src) words.add("ip_src", prefix_text(*ip_src));
   if (ip_dst) words.add("ip_dst", prefix_text(*ip_dst));
   if (proto) words.add(model::to_string(*proto));

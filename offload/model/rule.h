@@ -52,6 +52,7 @@ inline constexpr std::uint8_t kTcpFin = 0x01, kTcpSyn = 0x02, kTcpRst = 0x04;  /
 
 // Everything that is set must hold. Addresses and ports are those of the innermost header that is
 // left: before VxlanDecap the outer one. ip_*, proto, whole, l4_*, tcp_flags imply eth_type 0x0800.
+// eth_type and all behind it are read behind any VLAN tags; untagged says that there are none.
 // l4_* never match a fragment behind the first; tunnel matches outer UDP to vxlan_port with that
 // VNI.
 struct Match {
@@ -60,6 +61,7 @@ struct Match {
   std::optional<MacAddr> eth_src;
   std::optional<MacAddr> eth_dst;
   std::optional<std::uint16_t> eth_type;  // host order, e.g. 0x0806
+  bool untagged = false;                  // no 802.1Q/802.1ad tag
   std::optional<Prefix4> ip_src;
   std::optional<Prefix4> ip_dst;
   std::optional<Proto> proto;

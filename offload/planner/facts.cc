@@ -22,7 +22,7 @@ void add_services(const model::Intent& intent, std::vector<Fact>& facts) {
   }
 }
 
-void add_next_hops(const model::Intent& intent, std::vector<Fact>& facts) {
+void add_nodes(const model::Intent& intent, std::vector<Fact>& facts) {
   std::unordered_map<std::uint32_t, const model::NextHop*> resolved;
   for (const auto& hop : intent.next_hops) {
     // 0 in `meta` says "no next hop"; an id outside of its 16 bits would alias another one.
@@ -38,6 +38,10 @@ void add_next_hops(const model::Intent& intent, std::vector<Fact>& facts) {
   }
   for (const auto& node : intent.nodes) {
     if (node.name == intent.self) continue;
+    // A block of everything would say that nobody is outside.
+    if (node.pod_cidr.length != 0) {
+      facts.emplace_back(NodeBlockFact{"node/" + node.name, node.pod_cidr});
+    }
     const auto hop = by_destination.find(node.address);
     if (hop == by_destination.end()) continue;
     facts.emplace_back(
@@ -59,7 +63,7 @@ std::vector<Fact> facts_of(const model::Intent& intent) {
     facts.emplace_back(PodFact{"attachment/" + pod.id, pod.port, pod.mac, pod.ip});
   }
   add_services(intent, facts);
-  add_next_hops(intent, facts);
+  add_nodes(intent, facts);
   std::sort(facts.begin(), facts.end());
   facts.erase(std::unique(facts.begin(), facts.end()), facts.end());
   return facts;

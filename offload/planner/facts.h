@@ -53,6 +53,13 @@ struct EndpointFact {
   auto operator<=>(const EndpointFact&) const = default;
 };
 
+// Another node's pod block, whether it can be reached or not.
+struct NodeBlockFact {
+  std::string owner;  // "node/<name>"
+  Prefix4 pod_cidr;
+  auto operator<=>(const NodeBlockFact&) const = default;
+};
+
 // Another node that can be reached: its outer route's next hop is resolved.
 struct RemoteNodeFact {
   std::string owner;  // "node/<name>"
@@ -69,8 +76,8 @@ struct NextHopFact {
   auto operator<=>(const NextHopFact&) const = default;
 };
 
-using Fact =
-    std::variant<PodFact, ServiceFact, NodePortFact, EndpointFact, RemoteNodeFact, NextHopFact>;
+using Fact = std::variant<PodFact, ServiceFact, NodePortFact, EndpointFact, NodeBlockFact,
+                          RemoteNodeFact, NextHopFact>;
 
 Frame frame_of(const model::Intent& intent, const model::Node& self);
 std::vector<Fact> facts_of(const model::Intent& intent);  // sorted, no two equal

@@ -13,6 +13,7 @@ using model::Stage;
 
 constexpr std::uint16_t kEtherTypeArp = 0x0806;
 constexpr std::uint16_t kAccept = 10;
+constexpr std::uint16_t kForged = 15;
 constexpr std::uint16_t kClaim = 20;
 constexpr std::uint16_t kRest = 900;
 constexpr std::uint16_t kNobody = 1000;
@@ -26,31 +27,36 @@ std::vector<Action> from(std::uint32_t origin) {
 
 std::vector<Action> count_and_drop() { return {model::Count{}, model::Drop{}}; }
 
-Match sender(PortId port, const MacAddr& mac, Ipv4 ip) {
-  Match match;
-  match.in_port = port;
-  match.eth_src = mac;
-  match.ip_src = host_prefix(ip);
-  return match;
-}
-
-Match arp_of(PortId port, const MacAddr& mac) {
-  Match match;
-  match.in_port = port;
-  match.eth_src = mac;
-  match.eth_type = kEtherTypeArp;
-  return match;
-}
-
 Match from_port(PortId port) {
   Match match;
   match.in_port = port;
   return match;
 }
 
+// What is let in carries no VLAN tag: nobody here is on a VLAN, and a tag would be carried along.
+Match untagged_from(PortId port) {
+  Match match = from_port(port);
+  match.untagged = true;
+  return match;
+}
+
+Match sender(PortId port, const MacAddr& mac, Ipv4 ip) {
+  Match match = untagged_from(port);
+  match.eth_src = mac;
+  match.ip_src = host_prefix(ip);
+  return match;
+}
+
+Match arp_of(PortId port, const MacAddr& mac) {
+  Match match = untagged_from(port);
+  match.eth_src = mac;
+  match.eth_type = kEtherTypeArp;
+  return match;
+}
+
 // Plain IP from the wire to this node's address.
 Match wire_to_node(const Frame& frame) {
-  Match match = from_port(PortId::uplink());
+  Match match = untagged_from(PortId::uplink());
   match.eth_dst = frame.uplink_mac;
   match.ip_dst = host_prefix(frame.self.address);
   return match;
@@ -66,6 +72,14 @@ void node_as_sender(const Frame& frame, RuleWriter& rules) {
             "the node asks for the gateway's MAC");
   rules.add(kRest, from_port(host), count_and_drop(),
             "spoofed: no pod behind the host port has this MAC and address");
+}
+
+// Plain on the wire under an address that only the cluster's inside has. Overlay packets, whose
+// outer source this would be, were accepted before.
+void forged(const Prefix4& source, RuleWriter& rules, std::string why) {
+  Match match = from_port(PortId::uplink());
+  match.ip_src = source;
+  rules.add(kForged, match, count_and_drop(), std::move(why));
 }
 
 void wire_claims(const Frame& frame, RuleWriter& rules) {
@@ -89,7 +103,7 @@ void wire_claims(const Frame& frame, RuleWriter& rules) {
     rules.add(kClaim, icmp, {model::SetMeta{model::meta::kWire}, model::Punt{}},
               "ICMP replies and errors may belong to a masqueraded connection");
   }
-  Match pods = from_port(uplink);
+  Match pods = untagged_from(uplink);
   pods.eth_dst = frame.uplink_mac;
   pods.ip_dst = frame.self.pod_cidr;
   rules.add(kClaim, pods, from(model::meta::kWire), "plain IP from the wire to local pods");
@@ -101,6 +115,9 @@ void wire_claims(const Frame& frame, RuleWriter& rules) {
 void ingress_basics(const Frame& frame, Rules& out) {
   RuleWriter rules(out, Stage::kIngress, "node/" + frame.self.name);
   node_as_sender(frame, rules);
+  forged(frame.self.pod_cidr, rules, "forged: the wire has none of this node's pods");
+  forged(host_prefix(frame.self.address), rules, "forged: the wire does not have this node");
+  forged(host_prefix(frame.gateway_ip), rules, "forged: the gateway address is this node's own");
   wire_claims(frame, rules);
   rules.add(kNobody, Match{}, count_and_drop(), "from a port that nobody is attached to");
 }
@@ -115,6 +132,16 @@ void ingress_pod(const PodFact& pod, Rules& out) {
     rules.add(kRest, from_port(pod.port), count_and_drop(),
               "spoofed: not the MAC and address of this VF's pod");
   }
+}
+
+void ingress_service(const ServiceFact& service, Rules& out) {
+  RuleWriter rules(out, Stage::kIngress, service.owner);
+  forged(host_prefix(service.cluster_ip), rules, "forged: cluster IPs speak inside nodes only");
+}
+
+void ingress_node_block(const NodeBlockFact& node, Rules& out) {
+  RuleWriter rules(out, Stage::kIngress, node.owner);
+  forged(node.pod_cidr, rules, "forged: pods of other nodes come by the overlay");
 }
 
 void ingress_node_port(const Frame& frame, const NodePortFact& port, Rules& out) {

@@ -27,12 +27,16 @@ struct FactRules {
     ingress_pod(fact, out);
     forward_pod(frame, fact, out);
   }
-  void operator()(const ServiceFact& fact) const { trap_service(fact, out); }
+  void operator()(const ServiceFact& fact) const {
+    ingress_service(fact, out);
+    trap_service(fact, out);
+  }
   void operator()(const NodePortFact& fact) const {
     ingress_node_port(frame, fact, out);
     trap_node_port(frame, fact, out);
   }
   void operator()(const EndpointFact& fact) const { trap_endpoint(frame, fact, out); }
+  void operator()(const NodeBlockFact& fact) const { ingress_node_block(fact, out); }
   void operator()(const RemoteNodeFact& fact) const { forward_remote_node(frame, fact, out); }
   void operator()(const NextHopFact& fact) const { forward_next_hop(frame, fact, out); }
 };

@@ -41,6 +41,8 @@ class RuleWriter {
 // ingress.cc
 void ingress_basics(const Frame& frame, Rules& out);
 void ingress_pod(const PodFact& pod, Rules& out);
+void ingress_service(const ServiceFact& service, Rules& out);
+void ingress_node_block(const NodeBlockFact& node, Rules& out);
 void ingress_node_port(const Frame& frame, const NodePortFact& port, Rules& out);
 
 // trap.cc (with the connection stage's one planned rule)

@@ -9,15 +9,31 @@ using model::Match;
 using model::Proto;
 using model::Stage;
 
+constexpr std::uint16_t kForged = 5;
 constexpr std::uint16_t kService = 10;
 constexpr std::uint16_t kEndpoint = 20;
 constexpr std::uint16_t kWhole = 900;
+constexpr std::uint16_t kFragment = 950;
 constexpr std::uint16_t kRest = 1000;
+
+constexpr std::uint16_t kEtherTypeIpv4 = 0x0800;
+
+// RFC 792: the errors, which quote the packet that they are about.
+constexpr std::uint8_t kIcmpErrors[] = {3, 11, 12};
 
 Match to_address(Ipv4 ip) {
   Match match;
   match.ip_dst = host_prefix(ip);
   return match;
+}
+
+// Out of a tunnel under an address of this node's own. Here and not in the stage before, because
+// the flows there ask for the origin themselves: only what has no flow is looked at once more.
+void forged(const Prefix4& source, RuleWriter& rules, std::string why) {
+  Match match;
+  match.ip_src = source;
+  match.meta = model::Masked<std::uint32_t>{model::meta::kTunnel, model::meta::kOriginMask};
+  rules.add(kForged, match, {model::Count{}, model::Drop{}}, std::move(why));
 }
 
 }  // namespace
@@ -28,6 +44,9 @@ void trap_basics(const Frame& frame, Rules& out) {
   connection.add(kRest, Match{}, {model::Jump{Stage::kTrap}}, "no connection's exact flow");
 
   RuleWriter rules(out, Stage::kTrap, owner);
+  forged(frame.self.pod_cidr, rules, "forged: the overlay brings none of this node's own pods");
+  forged(host_prefix(frame.self.address), rules, "forged: the overlay does not bring this node");
+  forged(host_prefix(frame.gateway_ip), rules, "forged: the gateway address is this node's own");
   for (const Proto proto : {Proto::kTcp, Proto::kUdp}) {
     for (const Ipv4 ip : {frame.self.address, frame.self.node0()}) {
       Match match = to_address(ip);
@@ -39,17 +58,33 @@ void trap_basics(const Frame& frame, Rules& out) {
   }
   rules.add(kService, to_address(frame.gateway_ip), {model::Punt{}},
             "the gateway address is the slow path's: hairpin replies, ping");
+  for (const std::uint8_t type : kIcmpErrors) {
+    Match error;
+    error.ip_dst = frame.self.pod_cidr;
+    error.proto = Proto::kIcmp;
+    error.icmp_type = type;
+    rules.add(kEndpoint, error, {model::Punt{}},
+              "ICMP errors may quote a translated packet of a local pod");
+  }
   Match whole;
+  whole.untagged = true;
   whole.whole = true;
   rules.add(kWhole, whole, {model::Jump{Stage::kForward}}, "nothing for the slow path");
-  rules.add(kRest, Match{}, {model::Punt{}},
+  Match fragment;
+  fragment.eth_type = kEtherTypeIpv4;
+  fragment.untagged = true;
+  rules.add(kFragment, fragment, {model::Punt{}},
             "fragments: only the slow path knows which connection they belong to");
+  rules.add(kRest, Match{}, {model::Count{}, model::Drop{}},
+            "out of a tunnel, and not IPv4 or with a VLAN tag of its own");
 }
 
 void trap_service(const ServiceFact& service, Rules& out) {
   RuleWriter rules(out, Stage::kTrap, service.owner);
   rules.add(kService, to_address(service.cluster_ip), {model::Punt{}},
             "new connections to the cluster IP; unknown ports are refused");
+  forged(host_prefix(service.cluster_ip), rules,
+         "forged: the client's node answers for the cluster IP");
 }
 
 void trap_node_port(const Frame& frame, const NodePortFact& port, Rules& out) {

@@ -238,7 +238,6 @@ Status Datapath::attach(std::uint16_t port, std::unique_ptr<legs::Leg> leg) {
 Status Datapath::attach_ethdev(std::uint16_t port, std::uint16_t ethdev) {
   run_on_thread([&] {
     slots_[port].ethdev = ethdev;
-    slots_[port].pending.reserve(eswitch::kBurst * 4);
     list_active();
   });
   return {};

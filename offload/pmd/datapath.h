@@ -58,9 +58,10 @@ class Datapath {
     int ethdev = -1;
     bool dirty = false;  // has frames to flush
     bool died = false;
-    legs::LegStats last;             // of a leg that is gone
-    std::vector<rte_mbuf*> pending;  // for the ethdev
+    legs::LegStats last;  // of a leg that is gone
     legs::LegStats ethdev_stats;
+    unsigned pending_count = 0;
+    std::array<rte_mbuf*, eswitch::kBurst> pending;  // for the ethdev; only so many are valid
     std::uint64_t unattached_drops = 0;  // frames that were to leave here while there was no leg
   };
 
@@ -80,12 +81,13 @@ class Datapath {
   void run_on_thread(const std::function<void()>& command);
 
   void forward(eswitch::Packet* packets, unsigned n);
-  void output(eswitch::Packet& packet);
-  void output_ethdev(eswitch::Packet& packet, Slot& slot, std::uint32_t mtu);
+  void output(std::span<eswitch::Packet> packets);  // all to the same port
+  void output_leg(std::span<eswitch::Packet> packets, Slot& slot, std::uint32_t mtu);
+  void output_ethdev(std::span<eswitch::Packet> packets, Slot& slot, std::uint32_t mtu);
   void punt(eswitch::Packet& packet);
   void deliver(Port& port, rte_mbuf* mbuf, std::uint32_t meta);
-  void drop(eswitch::Packet& packet);
   void notify();
+  void queue(Slot& slot, rte_mbuf* mbuf);
   void flush_ethdev(Slot& slot);
 
   eswitch::Pipeline& pipeline_;

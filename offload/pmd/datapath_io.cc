@@ -7,6 +7,8 @@
 #include <rte_ring.h>
 #include <sys/eventfd.h>
 
+#include <utility>
+
 #include "offload/eswitch/parser.h"
 #include "offload/pmd/datapath.h"
 #include "offload/pmd/mbufs.h"
@@ -54,6 +56,9 @@ void bump(std::atomic<std::uint64_t>& counter, std::uint64_t by = 1) {
 rte_mbuf* take_mbuf(Packet& p) {
   auto* m = static_cast<rte_mbuf*>(p.user);
   p.user = nullptr;
+  // Only a decapsulation moves the start or changes the length, and it always does both.
+  if (p.length == p.wire_length) [[likely]]
+    return m;
   m->data_off = static_cast<std::uint16_t>(p.data - static_cast<std::uint8_t*>(m->buf_addr));
   m->data_len = static_cast<std::uint16_t>(p.length);
   m->pkt_len = p.length;
@@ -78,7 +83,11 @@ bool Datapath::poll() {
 bool Datapath::poll_leg(std::uint16_t port, Slot& slot) {
   std::array<legs::Frame, eswitch::kBurst> frames;
   const std::size_t n = slot.leg->receive(frames);
-  if (n == 0) return false;
+  if (n == 0) {
+    // Frames that the leg refused are lent as well.
+    slot.leg->release();
+    return false;
+  }
   for (std::size_t i = 0; i < n; ++i) {
     Packet& p = packets_[i];
     p.data = frames[i].data;
@@ -99,11 +108,12 @@ bool Datapath::poll_ethdev(std::uint16_t port, Slot& slot) {
                                            static_cast<std::uint16_t>(mbufs.size()));
   if (n == 0) return false;
   unsigned good = 0;
+  std::uint64_t bytes = 0;
   for (std::uint16_t i = 0; i < n; ++i) rte_prefetch0(rte_pktmbuf_mtod(mbufs[i], void*));
   for (std::uint16_t i = 0; i < n; ++i) {
     rte_mbuf* m = mbufs[i];
-    if (m->nb_segs != 1)
-        [[unlikely]] {  // larger than an mbuf: this kind of leg is for small frames
+    if (m->nb_segs != 1) [[unlikely]] {
+      // Larger than an mbuf: this kind of leg is for small frames.
       ++slot.ethdev_stats.rx_dropped;
       rte_pktmbuf_free(m);
       continue;
@@ -115,8 +125,9 @@ bool Datapath::poll_ethdev(std::uint16_t port, Slot& slot) {
     p.in_port = port;
     p.offload = eswitch::Offload{};
     p.user = m;
-    slot.ethdev_stats.rx_bytes += m->data_len;
+    bytes += m->data_len;
   }
+  slot.ethdev_stats.rx_bytes += bytes;
   slot.ethdev_stats.rx_packets += good;
   forward(packets_.data(), good);
   for (unsigned i = 0; i < good; ++i) {
@@ -127,70 +138,87 @@ bool Datapath::poll_ethdev(std::uint16_t port, Slot& slot) {
 
 void Datapath::forward(Packet* packets, unsigned n) {
   const eswitch::Pipeline::Burst burst(pipeline_);
-  for (unsigned i = 0; i < n; ++i) eswitch::parse(packets[i]);
+  eswitch::parse(packets, n);
   pipeline_.run(packets, n);
-  for (unsigned i = 0; i < n; ++i) {
-    switch (packets[i].verdict) {
-      case Verdict::kOutput:
-        output(packets[i]);
-        break;
-      case Verdict::kPunt:
-        punt(packets[i]);
-        break;
-      case Verdict::kDrop:
-        break;
+  for (unsigned i = 0; i < n;) {
+    const Packet& first = packets[i];
+    if (first.verdict != Verdict::kOutput) {
+      if (first.verdict == Verdict::kPunt) punt(packets[i]);
+      ++i;
+      continue;
     }
+    // Neighbours mostly leave by the same port: what they share is looked up once.
+    unsigned end = i + 1;
+    while (end < n && packets[end].verdict == Verdict::kOutput &&
+           packets[end].out_port == first.out_port) {
+      ++end;
+    }
+    output(std::span(packets + i, end - i));
+    i = end;
   }
   if (to_notify_ != 0) notify();
 }
 
-void Datapath::output(Packet& p) {
-  Slot& slot = slots_[p.out_port];
-  const Port* port = ports_[p.out_port].get();
+void Datapath::output(std::span<Packet> packets) {
+  const std::uint16_t to = packets.front().out_port;
+  Slot& slot = slots_[to];
+  const Port* port = ports_[to].get();
   const std::uint32_t mtu = port == nullptr ? 1500 : port->mtu.load(std::memory_order_relaxed);
-  if (slot.ethdev >= 0) return output_ethdev(p, slot, mtu);
-  if (slot.leg == nullptr) {
-    ++slot.unattached_drops;
-    return;
+  if (slot.ethdev >= 0) {
+    output_ethdev(packets, slot, mtu);
+  } else if (slot.leg != nullptr) {
+    output_leg(packets, slot, mtu);
+  } else {
+    slot.unattached_drops += packets.size();
   }
-  slot.dirty = true;
-  if (is_plain(p) || (p.encap == nullptr && slot.leg->accepts_offload())) {
-    slot.leg->transmit(legs::Frame{p.data, p.length, p.headroom, to_leg(p.offload)});
-    return;
-  }
-  legs::Leg* leg = slot.leg.get();
-  const std::uint32_t made = segmenter_.emit(p, mtu, [leg](std::span<std::uint8_t> frame) {
-    leg->transmit(legs::Frame{frame.data(), static_cast<std::uint32_t>(frame.size()), 0, {}});
-  });
-  if (made == 0) ++slot.unattached_drops;
 }
 
-void Datapath::output_ethdev(Packet& p, Slot& slot, std::uint32_t mtu) {
-  if (p.user != nullptr && is_plain(p)) [[likely]] {
-    slot.pending.push_back(take_mbuf(p));
-    if (slot.pending.size() >= eswitch::kBurst) flush_ethdev(slot);
-    slot.dirty = true;
-    return;
-  }
-  rte_mempool* pool = ports_[p.out_port]->pool.load(std::memory_order_acquire);
-  if (pool == nullptr) {
-    ++slot.unattached_drops;
-    return;
-  }
+void Datapath::output_leg(std::span<Packet> packets, Slot& slot, std::uint32_t mtu) {
+  legs::Leg& leg = *slot.leg;
+  const bool offload = leg.accepts_offload();
   slot.dirty = true;
-  segmenter_.emit(p, mtu, [&](std::span<std::uint8_t> frame) {
-    rte_mbuf* m = copy_to_mbufs(pool, frame);
-    if (m == nullptr) {
-      ++slot.ethdev_stats.tx_dropped;
-      return;
+  for (Packet& p : packets) {
+    if (is_plain(p) || (p.encap == nullptr && offload)) {
+      leg.transmit(legs::Frame{p.data, p.length, p.headroom, to_leg(p.offload)});
+      continue;
     }
-    slot.pending.push_back(m);
-    if (slot.pending.size() >= eswitch::kBurst) flush_ethdev(slot);
-  });
+    const std::uint32_t made = segmenter_.emit(p, mtu, [&leg](std::span<std::uint8_t> frame) {
+      leg.transmit(legs::Frame{frame.data(), static_cast<std::uint32_t>(frame.size()), 0, {}});
+    });
+    if (made == 0) ++slot.unattached_drops;
+  }
+}
+
+void Datapath::output_ethdev(std::span<Packet> packets, Slot& slot, std::uint32_t mtu) {
+  slot.dirty = true;
+  for (Packet& p : packets) {
+    if (p.user != nullptr && is_plain(p)) [[likely]] {
+      queue(slot, take_mbuf(p));
+      continue;
+    }
+    rte_mempool* pool = ports_[p.out_port]->pool.load(std::memory_order_acquire);
+    if (pool == nullptr) {
+      ++slot.unattached_drops;
+      continue;
+    }
+    segmenter_.emit(p, mtu, [&](std::span<std::uint8_t> frame) {
+      rte_mbuf* m = copy_to_mbufs(pool, frame);
+      if (m == nullptr) {
+        ++slot.ethdev_stats.tx_dropped;
+        return;
+      }
+      queue(slot, m);
+    });
+  }
+}
+
+void Datapath::queue(Slot& slot, rte_mbuf* m) {
+  slot.pending[slot.pending_count++] = m;
+  if (slot.pending_count == slot.pending.size()) flush_ethdev(slot);
 }
 
 void Datapath::flush_ethdev(Slot& slot) {
-  const auto n = static_cast<std::uint16_t>(slot.pending.size());
+  const auto n = static_cast<std::uint16_t>(std::exchange(slot.pending_count, 0));
   const std::uint16_t sent =
       rte_eth_tx_burst(static_cast<std::uint16_t>(slot.ethdev), 0, slot.pending.data(), n);
   slot.ethdev_stats.tx_packets += sent;
@@ -198,7 +226,6 @@ void Datapath::flush_ethdev(Slot& slot) {
     slot.ethdev_stats.tx_dropped += static_cast<unsigned>(n - sent);
     rte_pktmbuf_free_bulk(slot.pending.data() + sent, static_cast<unsigned>(n - sent));
   }
-  slot.pending.clear();
 }
 
 void Datapath::punt(Packet& p) {
@@ -227,7 +254,9 @@ void Datapath::deliver(Port& port, rte_mbuf* m, std::uint32_t meta) {
     m->ol_flags |= RTE_MBUF_DYNFLAG_RX_METADATA;
   }
   const std::uint32_t length = m->pkt_len;
-  if (rte_ring_enqueue(port.up, m) != 0) {
+  // No more than the queue was made for: one port's punts must not hold all buffers of the pool.
+  const bool full = rte_ring_count(port.up) >= port.rx_descriptors.load(std::memory_order_relaxed);
+  if (full || rte_ring_enqueue(port.up, m) != 0) {
     rte_pktmbuf_free(m);
     return bump(port.slow_dropped);
   }
@@ -254,7 +283,7 @@ bool Datapath::send_slow(Port& port, Slot& slot) {
   for (unsigned i = 0; i < n; ++i) {
     auto* m = static_cast<rte_mbuf*>(objects[i]);
     if (slot.ethdev >= 0) {
-      slot.pending.push_back(m);
+      queue(slot, m);
       slot.dirty = true;
       continue;
     }

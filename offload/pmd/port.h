@@ -45,7 +45,8 @@ struct Port {
   rte_ring* up = nullptr;    // of mbufs, to the application
   rte_ring* down = nullptr;  // from it
   std::array<Queue, kQueues> queues;
-  std::atomic<rte_mempool*> pool{nullptr};  // of the first Rx queue
+  std::atomic<rte_mempool*> pool{nullptr};          // of the first Rx queue
+  std::atomic<unsigned> rx_descriptors{kRingSize};  // of the first Rx queue: frames that may wait
   std::atomic<std::uint16_t> mtu{1500};
   std::atomic<bool> started{false};
 

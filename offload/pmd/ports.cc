@@ -147,12 +147,15 @@ int infos(rte_eth_dev* dev, rte_eth_dev_info* info) {
   return 0;
 }
 
-int rx_queue_setup(rte_eth_dev* dev, std::uint16_t queue, std::uint16_t, unsigned,
+int rx_queue_setup(rte_eth_dev* dev, std::uint16_t queue, std::uint16_t descriptors, unsigned,
                    const rte_eth_rxconf*, rte_mempool* pool) {
   if (queue >= kQueues || pool == nullptr) return -EINVAL;
   Port& port = port_of(dev);
   dev->data->rx_queues[queue] = &port.queues[queue];
-  if (queue == 0) port.pool.store(pool, std::memory_order_release);
+  if (queue == 0) {
+    port.rx_descriptors.store(descriptors, std::memory_order_relaxed);
+    port.pool.store(pool, std::memory_order_release);
+  }
   return 0;
 }
 

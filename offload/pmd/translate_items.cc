@@ -87,17 +87,15 @@ int port_item(const Switch& sw, const rte_flow_item& item, Match& m, State& stat
   return 0;
 }
 
-int eth_item(const rte_flow_item& item, Match& m, rte_flow_error* error) {
+int eth_item(const rte_flow_item& item, Match& m) {
   rte_flow_item_eth def{};
   std::memset(&def.hdr.dst_addr, 0xff, sizeof def.hdr.dst_addr);
   std::memset(&def.hdr.src_addr, 0xff, sizeof def.hdr.src_addr);
   const Item<rte_flow_item_eth> it(item, def);
   if (it.any) return 0;
   if (it.mask.has_vlan != 0) {
-    if (it.spec.has_vlan == 0) {
-      return refuse_mask(error, item, "absence of a VLAN tag (has_vlan 0) can't be matched");
-    }
-    m.value.is_tagged = m.mask.is_tagged = true;
+    m.value.is_tagged = it.spec.has_vlan != 0;
+    m.mask.is_tagged = true;
   }
   m.value.eth_dst = mac(it.spec.hdr.dst_addr);
   m.mask.eth_dst = mac(it.mask.hdr.dst_addr);
@@ -282,7 +280,7 @@ int translate_items(const Switch& sw, const rte_flow_item* items, Match& m, rte_
         r = port_item(sw, item, m, state, error);
         break;
       case RTE_FLOW_ITEM_TYPE_ETH:
-        r = eth_item(item, m, error);
+        r = eth_item(item, m);
         break;
       case RTE_FLOW_ITEM_TYPE_VLAN:
         r = vlan_item(item, m, error);

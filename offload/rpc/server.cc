@@ -30,21 +30,37 @@ class Calls {
   void handle(const std::string& bytes, const Reply& reply) {
     api::Request request;
     if (!request.ParseFromString(bytes)) {
-      return reply(failure(Error{Code::kInvalid, Domain::kProtocol, 0,
-                                 "the request is not a sluice.api.Request", {}, Retry::kNever}));
+      return reply(failure(Error{Code::kInvalid,
+                                 Domain::kProtocol,
+                                 0,
+                                 "the request is not a sluice.api.Request",
+                                 {},
+                                 Retry::kNever}));
     }
     switch (request.call_case()) {
-      case api::Request::kNodeInfo: return node_info(reply);
-      case api::Request::kAttach: return attach(request.attach(), reply);
-      case api::Request::kDetach: return detach(request.detach(), reply);
-      case api::Request::kStatus: return status(reply);
-      case api::Request::kListFlows: return flows(request.list_flows(), reply);
-      case api::Request::kListPorts: return ports(reply);
-      case api::Request::kDeleteFlow: return delete_flow(request.delete_flow(), reply);
-      case api::Request::CALL_NOT_SET: break;
+      case api::Request::kNodeInfo:
+        return node_info(reply);
+      case api::Request::kAttach:
+        return attach(request.attach(), reply);
+      case api::Request::kDetach:
+        return detach(request.detach(), reply);
+      case api::Request::kStatus:
+        return status(reply);
+      case api::Request::kListFlows:
+        return flows(request.list_flows(), reply);
+      case api::Request::kListPorts:
+        return ports(reply);
+      case api::Request::kDeleteFlow:
+        return delete_flow(request.delete_flow(), reply);
+      case api::Request::CALL_NOT_SET:
+        break;
     }
-    reply(failure(Error{Code::kUnsupported, Domain::kProtocol, 0,
-                        "the request has no call that this engine knows", {}, Retry::kNever}));
+    reply(failure(Error{Code::kUnsupported,
+                        Domain::kProtocol,
+                        0,
+                        "the request has no call that this engine knows",
+                        {},
+                        Retry::kNever}));
   }
 
  private:
@@ -168,6 +184,16 @@ class Calls {
       auto& list = *response.mutable_flows();
       for (const auto& rule : got->rules) encode(rule, *list.add_flows());
       for (const auto& connection : got->connections) encode(connection, *list.add_connections());
+      if (response.ByteSizeLong() > os::kMaxFrameBytes) {
+        return reply(failure(Error{Code::kExhausted,
+                                   Domain::kProtocol,
+                                   0,
+                                   "the list is larger than a frame may be (" +
+                                       std::to_string(os::kMaxFrameBytes >> 20U) +
+                                       " MiB); ask for the connections only",
+                                   {},
+                                   Retry::kNever}));
+      }
       reply(response.SerializeAsString());
     });
   }
@@ -207,9 +233,8 @@ class Calls {
 Result<std::unique_ptr<os::FrameServer>> serve(os::EventLoop& loop, const std::string& socket,
                                                engine::Engine& engine, ServerInfo info) {
   auto calls = std::make_shared<Calls>(engine, std::move(info));
-  return os::FrameServer::listen(loop, socket, [calls](std::string request, Reply reply) {
-    calls->handle(request, reply);
-  });
+  return os::FrameServer::listen(
+      loop, socket, [calls](std::string request, Reply reply) { calls->handle(request, reply); });
 }
 
 }  // namespace sluice::rpc

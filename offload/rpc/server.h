@@ -18,7 +18,7 @@ struct ServerInfo {
   std::string version;
   std::string backend_reason;
   std::string dpdk;
-  std::string manifest;           // its path
+  std::string manifest;  // its path
   std::string bridge;
   std::string sysfs_root;
   std::string vf_control_socket;  // empty on real hardware

@@ -43,7 +43,6 @@ class Forwarder {
   void flush_pending(const Topology& topology);
   // Drops what has waited too long.
   void expire();
-  std::size_t pending() const { return pending_.size(); }
 
  private:
   struct Pending {

@@ -204,15 +204,17 @@ void SlowPath::refuse(const Arrival& arrival) {
 
 bool SlowPath::open(const Arrival& arrival, Kind kind, Ipv4 receiver, std::uint16_t port,
                     const NewSource& source, std::uint64_t service_key) {
-  const auto reply = find_reply(*store_, arrival.tuple, receiver, port, source,
-                                topology_->intent().masquerade, rng_);
+  const auto reply =
+      find_reply(*store_, arrival.tuple, receiver, port, source, topology_->intent().masquerade,
+                 rng_, [this](Slot slot) { return may_evict(slot); });
   if (!reply) {
     ++counters_.masquerade_exhausted;
     return false;
   }
+  if (reply->instead_of) evict(*reply->instead_of);
   Connection connection;
   connection.original = arrival.tuple;
-  connection.reply = *reply;
+  connection.reply = reply->tuple;
   connection.kind = kind;
   connection.origin = arrival.origin;
   connection.service_key = service_key;
@@ -221,7 +223,7 @@ bool SlowPath::open(const Arrival& arrival, Kind kind, Ipv4 receiver, std::uint1
   }
   const auto slot = insert(connection);
   if (!slot) return false;
-  if (!source.own_port && reply->dst_port != arrival.tuple.src_port) {
+  if (!source.own_port && reply->tuple.dst_port != arrival.tuple.src_port) {
     ++counters_.source_ports_rewritten;
   }
   on_tracked(arrival, Hit{*slot, Direction::kForward});
@@ -246,17 +248,28 @@ std::optional<Slot> SlowPath::insert(const Connection& connection) {
   return slot;
 }
 
-// Unanswered and finished connections make room, so that a flood of SYNs costs only such.
+// Unanswered and finished connections make room, so that a flood of SYNs costs only such; and
+// silent ones from outside to a pod, whose client's FIN and RST nobody here sees.
+bool SlowPath::may_evict(Slot slot) const {
+  if (promotion_.promoted(slot)) return false;
+  const Connection& connection = store_->at(slot);
+  if (connection.state == State::kNew || connection.state == State::kClosed) return true;
+  const Duration idle = clock_.now().time_since_epoch() - Duration(connection.last_seen);
+  return connection.kind == Kind::kInbound && idle >= options_.timeouts.tcp_closing;
+}
+
+void SlowPath::evict(Slot slot) {
+  remove(slot);
+  ++counters_.connections_evicted;
+}
+
 bool SlowPath::evict_one() {
   const Slot end = store_->end();
   if (end == 0) return false;
   Slot slot = static_cast<Slot>(rng_.next() % end);
   for (int i = 0; i < kEvictionTries; ++i, slot = (slot + 1) % end) {
-    if (!store_->in_use(slot)) continue;
-    const State state = store_->at(slot).state;
-    if (promotion_.promoted(slot) || (state != State::kNew && state != State::kClosed)) continue;
-    remove(slot);
-    ++counters_.connections_evicted;
+    if (!store_->in_use(slot) || !may_evict(slot)) continue;
+    evict(slot);
     return true;
   }
   return false;

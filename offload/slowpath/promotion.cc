@@ -23,7 +23,33 @@ std::string purpose(const Connection& connection, Direction direction, const std
   return why;
 }
 
+std::uint32_t meta_of(Origin origin) {
+  switch (origin) {
+    case Origin::kLocal:
+      return model::meta::kLocal;
+    case Origin::kTunnel:
+      return model::meta::kTunnel;
+    case Origin::kWire:
+      return model::meta::kWire;
+  }
+  return 0;
+}
+
 }  // namespace
+
+model::Match connection_match(const Connection& connection, Direction direction, Origin from) {
+  const Tuple& in = direction == Direction::kForward ? connection.original : connection.reply;
+  model::Match match;
+  match.untagged = true;  // out of a tunnel it may have a tag of its own
+  match.proto = static_cast<model::Proto>(in.proto);
+  match.ip_src = Prefix4{in.src, 32};
+  match.ip_dst = Prefix4{in.dst, 32};
+  match.l4_src = model::Masked<std::uint16_t>{in.src_port, 0xffff};
+  match.l4_dst = model::Masked<std::uint16_t>{in.dst_port, 0xffff};
+  // Addresses are easily written; where a packet came from is the ingress stage's own word.
+  match.meta = model::Masked<std::uint32_t>{meta_of(from), model::meta::kOriginMask};
+  return match;
+}
 
 model::Rule connection_rule(const Connection& connection, Direction direction, const Exit& exit,
                             const std::string& service) {
@@ -34,11 +60,8 @@ model::Rule connection_rule(const Connection& connection, Direction direction, c
   model::Rule rule;
   rule.stage = model::Stage::kConnection;
   rule.priority = kPriority;
-  rule.match.proto = static_cast<model::Proto>(in.proto);
-  rule.match.ip_src = Prefix4{in.src, 32};
-  rule.match.ip_dst = Prefix4{in.dst, 32};
-  rule.match.l4_src = model::Masked<std::uint16_t>{in.src_port, 0xffff};
-  rule.match.l4_dst = model::Masked<std::uint16_t>{in.dst_port, 0xffff};
+  rule.match = connection_match(connection, direction, exit.from);
+  rule.match.whole = true;  // the other fragments could not follow
   if (rule.match.proto == model::Proto::kTcp) {
     rule.match.tcp_flags =
         model::Masked<std::uint8_t>{0, model::kTcpFin | model::kTcpSyn | model::kTcpRst};
@@ -110,6 +133,9 @@ void Promotion::demote(Slot slot, Connection& connection) {
   if (!promoted(slot)) return;
   Flows& flows = flows_[slot];
   const auto stats = read(slot);
+  if (stats[0].packets + stats[1].packets != flows.seen) {
+    connection.last_seen = clock_.now().time_since_epoch().count();
+  }
   for (std::size_t i = 0; i < stats.size(); ++i) {
     connection.hardware_packets[i] += stats[i].packets;
     connection.hardware_bytes[i] += stats[i].bytes;

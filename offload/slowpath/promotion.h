@@ -21,8 +21,9 @@
 
 namespace sluice::slowpath {
 
-// What the forward stage must be told about a direction.
+// Where a direction's packets come from, and what the forward stage must be told about them.
 struct Exit {
+  Origin from = Origin::kLocal;
   std::uint32_t next_hop = 0;  // NextHop::id where it leaves by the wire
   bool as_local = false;  // came from outside and goes into a tunnel, as only local packets may
   bool operator==(const Exit&) const = default;
@@ -46,7 +47,8 @@ class Promotion {
   // False when the NIC refused. Requires: may_promote(slot).
   bool promote(Slot slot, const Connection& connection, const Exits& exits,
                const std::string& service);
-  // Takes the flows out; what they counted is added to the connection. Nothing when there are none.
+  // Takes the flows out; what they counted is added to the connection, and if it is more than at
+  // the last moved(), the connection was seen now. Nothing when there are none.
   void demote(Slot slot, Connection& connection);
   // The connection ends; also forgets what was refused.
   void forget(Slot slot, Connection& connection);
@@ -85,6 +87,9 @@ class Promotion {
   std::unordered_map<Slot, Refusal> refusals_;
   TimePoint held_until_{};
 };
+
+// The packets of one direction, whole or not, that came from where they must come from.
+model::Match connection_match(const Connection& connection, Direction direction, Origin from);
 
 // The rule of one direction, as ARCHITECTURE.md says for the connection stage.
 model::Rule connection_rule(const Connection& connection, Direction direction, const Exit& exit,

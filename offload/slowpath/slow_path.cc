@@ -27,9 +27,13 @@ SlowPath::SlowPath(Options options, PacketPort& port, model::FlowSink& sink, con
       forwarder_(port, clock, counters_),
       answers_(forwarder_, clock, counters_, options.answers_per_second),
       fragments_(clock, rng.next()),
-      promotion_(sink, clock, counters_, options.max_promoted, log_) {}
+      promotion_(sink, clock, counters_, options.max_promoted, log_),
+      guards_(sink, options.max_promoted, log_) {}
 
-SlowPath::~SlowPath() { demote_all(); }
+SlowPath::~SlowPath() {
+  demote_all();
+  guards_.clear();
+}
 
 void SlowPath::receive(model::PortId port, std::uint32_t meta, std::span<std::uint8_t> frame) {
   ++counters_.received;
@@ -123,8 +127,27 @@ bool SlowPath::plausible(const Packet& packet, Origin origin) const {
   if (origin == Origin::kLocal) return true;
   // Nobody outside has an address of this node, of its pods or of the gateway.
   const Place place = topology_->place_of(packet.src);
+  // Pods of other nodes come by the overlay.
+  if (origin == Origin::kWire && place == Place::kRemotePod) return false;
   return place != Place::kLocalPod && place != Place::kSelf && place != Place::kNoPod &&
          packet.src != topology_->intent().gateway_ip && !services_->is_cluster_ip(packet.src);
+}
+
+// Where the packets of a direction must come from: addresses alone are easily forged.
+Origin SlowPath::comes_from(const Connection& connection, Direction direction) const {
+  if (direction == Direction::kForward) return connection.origin;
+  switch (topology_->place_of(connection.reply.src)) {
+    case Place::kLocalPod:
+    case Place::kSelf:
+    case Place::kNoPod:
+      return Origin::kLocal;
+    case Place::kNode:
+    case Place::kRemotePod:
+      return Origin::kTunnel;
+    case Place::kOutside:
+      break;
+  }
+  return Origin::kWire;
 }
 
 void SlowPath::on_later_fragment(const Arrival& arrival) {
@@ -132,6 +155,10 @@ void SlowPath::on_later_fragment(const Arrival& arrival) {
   const auto owner = fragments_.find(packet);
   if (owner && store_->in_use(owner->slot) && store_->at(owner->slot).id == owner->connection) {
     const Connection& connection = store_->at(owner->slot);
+    if (arrival.origin != comes_from(connection, owner->direction)) {
+      ++counters_.spoofed;
+      return;
+    }
     const bool forward = owner->direction == Direction::kForward;
     const Path path = path_of(connection, owner->direction);
     if (!admit(arrival, path)) return;
@@ -160,6 +187,10 @@ void SlowPath::on_error(const Arrival& arrival) {
     return;
   }
   const Connection& connection = store_->at(hit->slot);
+  if (arrival.origin != comes_from(connection, hit->direction)) {
+    ++counters_.spoofed;
+    return;
+  }
   const Path path = path_of(connection, hit->direction);
   if (!admit(arrival, path)) return;
   translate_error(arrival.packet, connection, hit->direction);
@@ -171,6 +202,10 @@ void SlowPath::on_tracked(const Arrival& arrival, const Hit& hit) {
   Packet& packet = arrival.packet;
   Connection& connection = store_->at(hit.slot);
   const bool forward = hit.direction == Direction::kForward;
+  if (arrival.origin != comes_from(connection, hit.direction)) {
+    ++counters_.spoofed;
+    return;
+  }
   if (forward && packet.opens() && renews(connection)) {
     remove(hit.slot);
     on_new(arrival);
@@ -294,15 +329,13 @@ Path SlowPath::path_of(const Connection& connection, Direction direction) const 
 // Nothing while one direction has no way out.
 std::optional<Exits> SlowPath::exits_of(const Connection& connection) const {
   Exits exits{};
-  const bool from_local[2] = {
-      connection.origin == Origin::kLocal,
-      path_of(connection, Direction::kForward).kind == Path::Kind::kPort,
-  };
   for (std::size_t i = 0; i < exits.size(); ++i) {
-    const Path path = path_of(connection, static_cast<Direction>(i));
+    const auto direction = static_cast<Direction>(i);
+    const Path path = path_of(connection, direction);
     if (!topology_->ready(path)) return std::nullopt;
     if (path.kind == Path::Kind::kWire) exits[i].next_hop = topology_->next_hop(path)->id;
-    exits[i].as_local = path.kind == Path::Kind::kTunnel && !from_local[i];
+    exits[i].from = comes_from(connection, direction);
+    exits[i].as_local = path.kind == Path::Kind::kTunnel && exits[i].from != Origin::kLocal;
   }
   return exits;
 }

@@ -26,6 +26,7 @@
 #include "offload/slowpath/counters.h"
 #include "offload/slowpath/forwarder.h"
 #include "offload/slowpath/fragments.h"
+#include "offload/slowpath/guards.h"
 #include "offload/slowpath/icmp.h"
 #include "offload/slowpath/ports.h"
 #include "offload/slowpath/promotion.h"
@@ -41,6 +42,8 @@ struct Timeouts {  // without a packet in either direction
   Duration icmp = std::chrono::seconds(30);
   Duration tcp_new = std::chrono::seconds(60);
   Duration tcp_established = std::chrono::hours(24);
+  // From outside to a pod: only the pod's end of it is seen. RFC 5382 REQ-5 allows no less.
+  Duration tcp_inbound = std::chrono::minutes(124);
   Duration tcp_closing = std::chrono::seconds(120);  // one FIN
   Duration tcp_closed = std::chrono::seconds(10);    // both, or a RST
 };
@@ -120,6 +123,7 @@ class SlowPath {
   std::optional<Origin> origin_of(model::PortId port, std::uint32_t meta,
                                   const Packet& packet) const;
   bool plausible(const Packet& packet, Origin origin) const;
+  Origin comes_from(const Connection& connection, Direction direction) const;
   void on_later_fragment(const Arrival& arrival);
   void on_error(const Arrival& arrival);
   void on_tracked(const Arrival& arrival, const Hit& hit);
@@ -145,6 +149,8 @@ class SlowPath {
   bool open(const Arrival& arrival, Kind kind, Ipv4 receiver, std::uint16_t port,
             const NewSource& source, std::uint64_t service_key);
   std::optional<Slot> insert(const Connection& connection);
+  bool may_evict(Slot slot) const;
+  void evict(Slot slot);
   bool evict_one();
   ServiceRef service_of(const Tuple& original) const;
 
@@ -156,6 +162,8 @@ class SlowPath {
   void drop_outdated(const Topology& before);
   bool outdated(const Connection& connection, const Topology& before) const;
   bool service_outdated(const Connection& connection) const;
+  bool trapped(const Connection& connection, Direction direction) const;
+  bool guard(Slot slot);
   void renew_flows();
   ConnectionInfo describe(Slot slot) const;
   void demote_fragmented(const Packet& later);
@@ -171,6 +179,7 @@ class SlowPath {
   Answers answers_;
   FragmentTable fragments_;
   Promotion promotion_;
+  Guards guards_;
   std::unique_ptr<const Topology> topology_;
   std::unique_ptr<const ServiceIndex> services_;
   std::uint64_t last_id_ = 0;

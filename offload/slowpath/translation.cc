@@ -28,25 +28,36 @@ NewSource source_for(const Topology& topology, Origin origin, Ipv4 client, Ipv4 
   return {topology.self().node0(), true};
 }
 
-std::optional<Tuple> find_reply(const ConnectionStore& store, const Tuple& original, Ipv4 receiver,
-                                std::uint16_t receiver_port, const NewSource& source,
-                                model::PortRange block, Rng& rng) {
+std::optional<ReplyChoice> find_reply(const ConnectionStore& store, const Tuple& original,
+                                      Ipv4 receiver, std::uint16_t receiver_port,
+                                      const NewSource& source, model::PortRange block, Rng& rng,
+                                      const MayGo& may_go) {
   // An echo has no port at the side that answers.
   const bool echo = original.dst_port == 0;
   Tuple reply{receiver,          source.ip,      echo ? std::uint16_t{0} : receiver_port,
               original.src_port, original.proto, {}};
-  const auto usable = [&] { return !(reply == original) && !store.find(reply); };
-  if (!source.own_port && usable()) return reply;
+  if (!source.own_port && !(reply == original) && !store.find(reply)) {
+    return ReplyChoice{reply, std::nullopt};
+  }
 
   if (block.first == 0 || block.last < block.first) return std::nullopt;
+  std::optional<ReplyChoice> taken;
   const std::uint32_t size = static_cast<std::uint32_t>(block.last - block.first) + 1;
   // A random start so that ports don't tell how many connections there are; all of a small block.
   const auto start = static_cast<std::uint32_t>(rng.next() % size);
   for (std::uint32_t i = 0; i < std::min(size, kMaxTries); ++i) {
     reply.dst_port = static_cast<std::uint16_t>(block.first + (start + i) % size);
-    if (usable()) return reply;
+    if (reply == original) continue;
+    const auto holder = store.find(reply);
+    if (!holder) return ReplyChoice{reply, std::nullopt};
+    // A handshake that is under way is younger than what a flood has left behind.
+    const bool older =
+        !taken || store.at(holder->slot).last_seen < store.at(*taken->instead_of).last_seen;
+    if (older && holder->direction == Direction::kReply && may_go(holder->slot)) {
+      taken = ReplyChoice{reply, holder->slot};
+    }
   }
-  return std::nullopt;
+  return taken;
 }
 
 }  // namespace sluice::slowpath

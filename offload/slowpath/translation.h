@@ -5,6 +5,7 @@
 // it, and no two connections ever have the same answers.
 #pragma once
 
+#include <functional>
 #include <optional>
 
 #include "common/base/clock.h"
@@ -20,11 +21,20 @@ struct NewSource {
 };
 NewSource source_for(const Topology& topology, Origin origin, Ipv4 client, Ipv4 receiver);
 
+struct ReplyChoice {
+  Tuple tuple;
+  std::optional<Slot> instead_of;  // the connection that has it and must be removed first
+};
+// Whether a connection may be removed to make room.
+using MayGo = std::function<bool(Slot)>;
+
 // The free reply tuple of a connection from `original`'s client to receiver:port with that source.
-// Takes a port of the masquerade block where the source needs one or its own is taken.
-// Nothing when no port is left (or none was found in a bounded number of tries).
-std::optional<Tuple> find_reply(const ConnectionStore& store, const Tuple& original, Ipv4 receiver,
-                                std::uint16_t receiver_port, const NewSource& source,
-                                model::PortRange block, Rng& rng);
+// Takes a port of the masquerade block where the source needs one or its own is taken; when no
+// port is free (or none was found in a bounded number of tries), that of the longest silent
+// connection that may go. Nothing when there is none either.
+std::optional<ReplyChoice> find_reply(const ConnectionStore& store, const Tuple& original,
+                                      Ipv4 receiver, std::uint16_t receiver_port,
+                                      const NewSource& source, model::PortRange block, Rng& rng,
+                                      const MayGo& may_go);
 
 }  // namespace sluice::slowpath

@@ -68,7 +68,8 @@ Status SlowPath::set_intent(model::IntentPtr intent) {
 
 void SlowPath::drop_outdated(const Topology& before) {
   for (Slot slot = 0; slot < store_->end(); ++slot) {
-    if (!store_->in_use(slot) || !outdated(store_->at(slot), before)) continue;
+    if (!store_->in_use(slot)) continue;
+    if (!outdated(store_->at(slot), before) && guard(slot)) continue;
     remove(slot);
     ++counters_.connections_dropped;
   }
@@ -92,9 +93,42 @@ bool SlowPath::outdated(const Connection& connection, const Topology& before) co
 }
 
 bool SlowPath::service_outdated(const Connection& connection) const {
-  if (connection.original.proto != kIpUdp) return false;
   const ServiceRef ref = service_of(connection.original);
+  // Without its NodePort nothing from the wire gets past the ingress rules: the kernel resets it.
+  if (connection.origin == Origin::kWire && !ref) return true;
+  // TCP stays with its endpoint, whatever becomes of the service.
+  if (connection.original.proto != kIpUdp) return false;
   return !ref || !services_->serves(ref, connection.reply.src, connection.reply.src_port);
+}
+
+// Whether the planned rules bring a direction to the slow path when its flow doesn't take it.
+// Without that it would go on untranslated.
+bool SlowPath::trapped(const Connection& connection, Direction direction) const {
+  const model::Node& self = topology_->self();
+  const bool own_rewrite = connection.kind == Kind::kDirect && connection.translated();
+  if (connection.kind != Kind::kService && !own_rewrite) return true;
+  if (direction == Direction::kForward) {
+    const Tuple& to = connection.original;
+    if (own_rewrite) return services_->is_endpoint(to.dst, to.proto, to.dst_port);
+    // A cluster IP that is gone is outside the cluster, which is the slow path's too.
+    return to.dst != self.address || services_->by_node_port(to.proto, to.dst_port);
+  }
+  const Tuple& answer = connection.reply;
+  const bool masqueraded =
+      answer.dst == self.node0() && topology_->intent().masquerade.contains(answer.dst_port);
+  return !self.pod_cidr.contains(answer.dst) || masqueraded ||
+         services_->is_endpoint(answer.src, answer.proto, answer.src_port);
+}
+
+// False when the connection needs a guard and can't have it.
+bool SlowPath::guard(Slot slot) {
+  const Connection& connection = store_->at(slot);
+  Guards::Wanted wanted;
+  for (const Direction direction : {Direction::kForward, Direction::kReply}) {
+    if (trapped(connection, direction)) continue;
+    wanted[static_cast<std::size_t>(direction)] = comes_from(connection, direction);
+  }
+  return guards_.keep(slot, connection, wanted);
 }
 
 // Flows say by which next hop they leave; when that has changed they are made anew.
@@ -125,7 +159,7 @@ Duration SlowPath::patience_with(const Connection& connection) const {
     case State::kNew:
       return timeouts.tcp_new;
     case State::kEstablished:
-      return timeouts.tcp_established;
+      return connection.kind == Kind::kInbound ? timeouts.tcp_inbound : timeouts.tcp_established;
     case State::kClosing:
       return timeouts.tcp_closing;
     case State::kClosed:
@@ -169,6 +203,7 @@ void SlowPath::expire_some() {
 
 void SlowPath::remove(Slot slot) {
   promotion_.forget(slot, store_->at(slot));
+  guards_.forget(slot);
   store_->erase(slot);
 }
 

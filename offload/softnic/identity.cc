@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "offload/softnic/identity.h"
 
+#include "common/base/derived_mac.h"
 #include "common/base/hash.h"
 #include "offload/softnic/types.h"
 
@@ -37,13 +38,7 @@ nic::PciAddress vf_address(std::uint16_t index) {
 }
 
 MacAddr vf_mac(std::string_view node, std::uint16_t index) {
-  std::uint64_t value = hash_combine(seed_of("softnic vf", node), index);
-  MacAddr mac;
-  mac.bytes[0] = 0x02;  // locally administered, unicast (IEEE 802 8.2)
-  for (std::size_t i = 1; i < mac.bytes.size(); ++i, value >>= 8U) {
-    mac.bytes[i] = static_cast<std::uint8_t>(value & 0xffU);
-  }
-  return mac;
+  return derived_mac(hash_combine(seed_of("softnic vf", node), index));
 }
 
 std::string switch_id(std::string_view node, std::string_view uplink) {

@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <set>
 #include <system_error>
+#include <vector>
 
 #include "common/os/files.h"
 #include "common/os/unique_fd.h"
@@ -18,6 +19,8 @@ namespace sluice::softnic {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::size_t kMaxContent = 4096;  // a page, as in sysfs
 
 std::set<std::string> directories_of(const Tree& tree) {
   std::set<std::string> directories;
@@ -56,8 +59,22 @@ Status rename_path(const std::string& from, const std::string& to) {
   return fail_errno(errno, "rename " + from + " to " + to);
 }
 
+// Puts `from` in the place of whatever is at `to`: also of directories that only an interrupted
+// removal left there.
+Status take_place(const std::string& from, const std::string& to) {
+  if (::rename(from.c_str(), to.c_str()) == 0) return {};
+  if (errno != ENOTEMPTY && errno != EEXIST && errno != ENOTDIR && errno != EISDIR) {
+    return fail_errno(errno, "rename " + from + " to " + to);
+  }
+  SLUICE_CHECK_OK(os::remove_tree(to));
+  return rename_path(from, to);
+}
+
+// Files that can't be ours (too large, of another kind) are removed. Directories aren't looked at:
+// one that holds nothing is replaced when its name is needed.
 Result<Tree> load(const std::string& root) {
   Tree tree;
+  std::vector<std::string> foreign;
   std::error_code error;
   for (fs::recursive_directory_iterator it(root, error), end; !error && it != end;
        it.increment(error)) {
@@ -66,11 +83,17 @@ Result<Tree> load(const std::string& root) {
     if (it->is_symlink(ignored)) {
       tree[path] = {true, fs::read_symlink(it->path(), ignored).string()};
     } else if (it->is_regular_file(ignored)) {
-      SLUICE_TRY(auto content, os::read_file(it->path().string(), 4096));
-      tree[path] = {false, std::move(content)};
+      if (auto content = os::read_file(it->path().string(), kMaxContent)) {
+        tree[path] = {false, std::move(*content)};
+      } else {
+        foreign.push_back(it->path().string());
+      }
+    } else if (!it->is_directory(ignored)) {
+      foreign.push_back(it->path().string());
     }
   }
   if (error) return fail_errno(error.value(), "read " + root);
+  for (const auto& path : foreign) SLUICE_CHECK_OK(os::remove_file(path));
   return tree;
 }
 
@@ -107,7 +130,7 @@ Status LiveTree::write_staged(const std::string& at, const TreeEntry& entry) con
 Status LiveTree::put(const std::string& path, const TreeEntry& entry) {
   const std::string staged = next_staged();
   SLUICE_CHECK_OK(write_staged(staged, entry));
-  SLUICE_CHECK_OK(rename_path(staged, root_ + "/" + path));
+  SLUICE_CHECK_OK(take_place(staged, root_ + "/" + path));
   current_[path] = entry;
   return {};
 }
@@ -147,7 +170,7 @@ Status LiveTree::add_directories(const Tree& wanted) {
     if (const auto slash = directory.rfind('/'); slash != std::string::npos) {
       SLUICE_CHECK_OK(os::make_directories(root_ + "/" + directory.substr(0, slash)));
     }
-    SLUICE_CHECK_OK(rename_path(staged, root_ + "/" + directory));
+    SLUICE_CHECK_OK(take_place(staged, root_ + "/" + directory));
     current_.merge(added);
   }
   return {};

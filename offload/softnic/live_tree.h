@@ -3,8 +3,8 @@
 //
 // Contract: publish() changes only what differs; a new directory appears with all that is in it, a
 // file or link changes at once, a removed directory goes as a whole. The root directory itself
-// stays, so readers that hold it open keep seeing the tree. What an earlier process left is taken
-// over.
+// stays, so readers that hold it open keep seeing the tree. What an earlier process left, also
+// half removed, is taken over.
 #pragma once
 
 #include <map>

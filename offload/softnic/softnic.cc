@@ -61,9 +61,9 @@ class SoftNicImpl final : public SoftNic {
 
   Status start();
 
-  std::vector<VfState> vfs() const override { return states_; }
-  MacAddr uplink_mac() const override { return links_.uplink ? links_.uplink->mac : MacAddr{}; }
-  std::uint16_t uplink_mtu() const override;
+  std::vector<VfState> vfs() const override { return now_.vfs; }
+  MacAddr uplink_mac() const override { return now_.uplink_mac; }
+  std::uint16_t uplink_mtu() const override { return now_.uplink_mtu; }
   const os::NetNs& representors() const override { return pairs_.representors(); }
   std::string sysfs_root() const override { return options_.run_dir + "/sysfs"; }
   std::string vf_control_socket() const override { return options_.run_dir + "/vf.sock"; }
@@ -74,6 +74,13 @@ class SoftNicImpl final : public SoftNic {
   struct VfSlot {
     MacAddr admin_mac;          // zero: none
     netlink::IfIndex attached;  // the representor that the leg in the sink stands on; 0: none
+  };
+
+  struct View {  // what the outside is shown
+    std::vector<VfState> vfs;
+    MacAddr uplink_mac;
+    std::uint16_t uplink_mtu = 1500;
+    bool operator==(const View&) const = default;
   };
 
   MacAddr mac_of(std::uint16_t index) const {
@@ -88,7 +95,9 @@ class SoftNicImpl final : public SoftNic {
   Status attach(std::uint16_t port, const os::NetNs& netns, const netlink::Link& link,
                 netlink::IfIndex& attached);
   Status detach(std::uint16_t port, netlink::IfIndex& attached);
+  Status reconcile_pairs();
   Status reconcile_legs();
+  void look_at(const Links& links);
   std::vector<VfState> states_of(const Links& links) const;
   Status publish();
   Result<MacAddr> set_admin_mac(const nic::PciAddress& vf, std::optional<MacAddr> mac);
@@ -103,8 +112,8 @@ class SoftNicImpl final : public SoftNic {
   LiveTree tree_;
   std::vector<VfSlot> vfs_;
   netlink::IfIndex uplink_attached_;
-  Links links_;  // as of the last scan
-  std::vector<VfState> states_;
+  Links links_;          // as of the last scan
+  View now_, reported_;  // as of the last scan; as of the last on_change
   std::optional<netlink::Monitor> here_events_, rep_events_;
   std::unique_ptr<VfService> service_;
   std::function<void()> on_change_;
@@ -112,10 +121,14 @@ class SoftNicImpl final : public SoftNic {
   Duration retry_ = kFirstRetry;
 };
 
-std::uint16_t SoftNicImpl::uplink_mtu() const {
-  const std::uint32_t mtu = links_.uplink ? links_.uplink->mtu : 1500;
-  return static_cast<std::uint16_t>(
-      std::min<std::uint32_t>(mtu, std::numeric_limits<std::uint16_t>::max()));
+// While the uplink is missing, what is known of it stays: nothing can leave, and nobody has to plan
+// with an address of zero.
+void SoftNicImpl::look_at(const Links& links) {
+  now_.vfs = states_of(links);
+  if (!links.uplink) return;
+  now_.uplink_mac = links.uplink->mac;
+  now_.uplink_mtu = static_cast<std::uint16_t>(
+      std::min<std::uint32_t>(links.uplink->mtu, std::numeric_limits<std::uint16_t>::max()));
 }
 
 Status SoftNicImpl::start() {
@@ -131,6 +144,7 @@ Status SoftNicImpl::start() {
     }
   }
   SLUICE_CHECK_OK(reconcile());
+  reported_ = now_;
   SLUICE_TRY(service_,
              VfService::listen(loop_, vf_control_socket(),
                                [this](const nic::PciAddress& vf, std::optional<MacAddr> mac) {
@@ -168,9 +182,6 @@ void SoftNicImpl::schedule(Duration delay) {
 }
 
 void SoftNicImpl::reconcile_and_report() {
-  const auto states = states_;
-  const MacAddr mac = uplink_mac();
-  const std::uint16_t mtu = uplink_mtu();
   if (auto done = reconcile(); !done) {
     log_.warn("bringing the simulated NIC up to date failed", {{"error", done.error()}});
     schedule(retry_);
@@ -178,8 +189,10 @@ void SoftNicImpl::reconcile_and_report() {
   } else {
     retry_ = kFirstRetry;
   }
-  const bool changed = states != states_ || mac != uplink_mac() || mtu != uplink_mtu();
-  if (changed && on_change_) on_change_();
+  // Compared with what was told, not with what was known before: others scan as well.
+  if (now_ == reported_) return;
+  reported_ = now_;
+  if (on_change_) on_change_();
 }
 
 Status SoftNicImpl::attach(std::uint16_t port, const os::NetNs& netns, const netlink::Link& link,
@@ -208,35 +221,48 @@ Status SoftNicImpl::remake(std::uint16_t index, std::uint32_t mtu) {
   return {};
 }
 
-// Every VF has its pair, every pair its leg, and the tree says so. One broken VF doesn't stop the
-// others: the first error is returned at the end.
+// Every VF has its pair, every pair works and has its leg, and the tree says so. One broken VF
+// doesn't stop the others: the first error is returned at the end.
 Status SoftNicImpl::reconcile() {
   Status result;
   const auto note = [&result](Status status) {
     if (!status && result) result = std::move(status);
   };
   SLUICE_TRY(links_, pairs_.scan());
-  const std::uint32_t mtu = uplink_mtu();
-  bool made = false;
+  look_at(links_);
+  note(reconcile_pairs());
+  note(reconcile_legs());
+  look_at(links_);
+  note(publish());
+  return result;
+}
+
+Status SoftNicImpl::reconcile_pairs() {
+  Status result;
+  const auto note = [&result](Status status) {
+    if (!status && result) result = std::move(status);
+  };
+  bool changed = false;
   for (std::uint16_t i = 0; i < options_.vfs; ++i) {
-    if (links_.vfs[i].representor) continue;
+    if (const auto& rep = links_.vfs[i].representor) {
+      const auto mended = pairs_.set_right(*rep, now_.uplink_mtu);
+      changed = changed || mended.value_or(false);
+      if (!mended) note(fail(mended.error()));
+      continue;
+    }
     note(detach(static_cast<std::uint16_t>(kFirstVfPort + i), vfs_[i].attached));
-    auto done = remake(i, mtu);
-    made = made || done.has_value();
+    auto done = remake(i, now_.uplink_mtu);
+    changed = changed || done.has_value();
     note(std::move(done));
   }
-  if (made) {
-    SLUICE_TRY(links_, pairs_.scan());
-    for (std::uint16_t i = 0; i < options_.vfs; ++i) {
-      const auto& rep = links_.vfs[i].representor;
-      if (rep && VfPairs::remembered_admin_mac(*rep) != vfs_[i].admin_mac) {
-        note(pairs_.remember_admin_mac(rep->index, vfs_[i].admin_mac));
-      }
+  if (!changed) return result;
+  SLUICE_TRY(links_, pairs_.scan());
+  for (std::uint16_t i = 0; i < options_.vfs; ++i) {
+    const auto& rep = links_.vfs[i].representor;
+    if (rep && VfPairs::remembered_admin_mac(*rep) != vfs_[i].admin_mac) {
+      note(pairs_.remember_admin_mac(rep->index, vfs_[i].admin_mac));
     }
   }
-  note(reconcile_legs());
-  states_ = states_of(links_);
-  note(publish());
   return result;
 }
 
@@ -290,9 +316,9 @@ Status SoftNicImpl::publish() {
 }
 
 Result<MacAddr> SoftNicImpl::set_admin_mac(const nic::PciAddress& vf, std::optional<MacAddr> mac) {
-  const auto found = std::find_if(states_.begin(), states_.end(),
+  const auto found = std::find_if(now_.vfs.begin(), now_.vfs.end(),
                                   [&](const VfState& state) { return state.address == vf; });
-  if (found == states_.end()) {
+  if (found == now_.vfs.end()) {
     return fail(Code::kNotFound, "pci_address " + vf.to_string() + ": not a VF of this NIC");
   }
   const std::uint16_t index = found->index;

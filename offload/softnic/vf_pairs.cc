@@ -90,10 +90,19 @@ Status VfPairs::make(std::uint16_t index, const MacAddr& mac, std::uint32_t mtu)
   const netlink::VethEnd rep{representor_name(index), std::nullopt, mtu, representors_.fd(), false};
   SLUICE_CHECK_OK(here_.add_veth(netdev, rep));
   SLUICE_TRY(const auto made, there_.link(rep.name));
+  const auto raised = set_right(made, mtu);
+  return raised ? Status{} : fail(raised.error());
+}
+
+Result<bool> VfPairs::set_right(const netlink::Link& representor, std::uint32_t mtu) {
+  // One request puts it up and takes ARP away, so what is up has no ARP.
+  if (representor.up && representor.mtu == mtu) return false;
   netlink::LinkChange change;
   change.arp = false;
   change.up = true;
-  return there_.change_link(made.index, change);
+  change.mtu = mtu;
+  SLUICE_CHECK_OK(there_.change_link(representor.index, change));
+  return true;
 }
 
 Status VfPairs::change_netdev(netlink::IfIndex netdev, const netlink::LinkChange& change) {

@@ -33,8 +33,11 @@ class VfPairs {
 
   const os::NetNs& representors() const { return representors_; }
   Result<Links> scan();
-  // A fresh pair: netdev down, representor up without ARP and IPv6.
+  // A fresh pair: netdev down, representor as set_right() leaves it.
   Status make(std::uint16_t index, const MacAddr& mac, std::uint32_t mtu);
+  // Up, without ARP (and, as all that is in its namespace, without IPv6), with this MTU. True: it
+  // was not, because make() was interrupted, somebody changed it, or the uplink has another MTU.
+  Result<bool> set_right(const netlink::Link& representor, std::uint32_t mtu);
   Status change_netdev(netlink::IfIndex netdev, const netlink::LinkChange& change);
 
   // The administrative MAC is kept with the pair (as the representor's alias), so that it outlives

@@ -119,7 +119,8 @@ std::string printable(const json& value) {
   return text;
 }
 
-std::optional<std::string_view> meant_by(std::string_view word, std::span<const FieldSpec> allowed) {
+std::optional<std::string_view> meant_by(std::string_view word,
+                                         std::span<const FieldSpec> allowed) {
   std::vector<std::string_view> names;
   for (const FieldSpec& field : allowed) names.push_back(field.name);
   return nearest_name(word, names);

@@ -18,8 +18,7 @@ Result<api::Response> call(const std::string& socket, const api::Request& reques
     return fail(Code::kInternal, "the answer from " + socket + " is not a sluice.api.Response");
   }
   if (response.has_failure()) {
-    return fail(Code::kUnavailable,
-                response.failure().code() + ": " + response.failure().message());
+    return fail(code_from(response.failure().code()), response.failure().message());
   }
   return response;
 }

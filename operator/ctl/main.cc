@@ -2,6 +2,7 @@
 // sluicectl: looks into the offload engine of this node. Flags and printing only.
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <functional>
 #include <string>
 
 #include "common/api/offload.pb.h"
@@ -20,7 +21,8 @@ struct Flags {
   std::uint64_t id = 0;
 };
 
-int print(const sluice::Result<Response>& response, const std::function<std::string(const Response&)>& render) {
+int print(const sluice::Result<Response>& response,
+          const std::function<std::string(const Response&)>& render) {
   if (!response) {
     std::fprintf(stderr, "sluicectl: %s\n", response.error().to_string().c_str());
     return 1;
@@ -56,7 +58,8 @@ int delete_flow(const Flags& flags) {
                    : std::string();
   });
   if (status == 0 && !existed) {
-    std::fprintf(stderr, "sluicectl: no connection has the id %s; see sluicectl flows --connections\n",
+    std::fprintf(stderr,
+                 "sluicectl: no connection has the id %s; see sluicectl flows --connections\n",
                  std::to_string(flags.id).c_str());
     return 1;
   }
@@ -82,7 +85,8 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
 
   auto* status_command = app.add_subcommand("status", "Backend, counts, the slow path's reasons");
-  auto* flows_command = app.add_subcommand("flows", "Rules and connections, with what they carried");
+  auto* flows_command =
+      app.add_subcommand("flows", "Rules and connections, with what they carried");
   auto* ports_command = app.add_subcommand("ports", "Eswitch ports, their pods and counters");
   for (auto* command : {status_command, flows_command, ports_command}) {
     command->add_flag("--json", flags.json, "Machine-readable output");

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "operator/ctl/render.h"
 
+#include <map>
+
 #include <nlohmann/json.hpp>
 
 #include "common/api/offload.pb.h"
@@ -29,14 +31,15 @@ std::string status_text(const api::EngineStatus& s) {
   line("version", s.version() + " (" + s.dpdk() + ", up " + count(s.uptime_seconds()) + " s)");
   line("backend", s.backend() + " on " + s.device() + ", " + count(s.vfs()) + " VFs");
   line("why", s.backend_reason());
-  line("manifest", s.manifest() + (s.manifest_error().empty() ? "" : "  NOT TAKEN: " + s.manifest_error()));
+  line("manifest",
+       s.manifest() + (s.manifest_error().empty() ? "" : "  NOT TAKEN: " + s.manifest_error()));
   line("cluster", count(s.nodes()) + " nodes, " + count(s.services()) + " services, " +
                       count(s.attachments()) + " attachments here");
   line("rules", count(s.rules()) + " in the NIC, " + count(s.refused()) + " refused");
   line("connections", count(s.connections()) + ", " + count(s.promoted()) + " of them in the NIC");
   line("slow path", count(s.slow_packets()) + " packets");
-  for (const auto& [name, value] : std::map<std::string, std::uint64_t>(
-           s.slow_counters().begin(), s.slow_counters().end())) {
+  for (const auto& [name, value] :
+       std::map<std::string, std::uint64_t>(s.slow_counters().begin(), s.slow_counters().end())) {
     if (value != 0) line("", name + " " + count(value));
   }
   return text;
@@ -81,7 +84,10 @@ std::string flows_text(const api::FlowList& list, bool connections_only) {
                      "IN NIC", "NIC PKTS >", "NIC PKTS <", "SLOW >", "SLOW <"});
   for (const auto& c : list.connections()) {
     connections.add({count(c.id()), c.proto(), c.original(), c.translated(),
-                     c.service().empty() ? "-" : c.service(), c.state(), c.promoted() ? "yes" : c.refusal().empty() ? "no" : "no: " + c.refusal(),
+                     c.service().empty() ? "-" : c.service(), c.state(),
+                     c.promoted()          ? "yes"
+                     : c.refusal().empty() ? "no"
+                                           : "no: " + c.refusal(),
                      count(c.hardware_packets_forward()), count(c.hardware_packets_reply()),
                      count(c.slow_packets_forward()), count(c.slow_packets_reply())});
   }

@@ -13,15 +13,6 @@ constexpr Duration kQuestionDeadline = std::chrono::seconds(5);
 constexpr Duration kChangeDeadline = std::chrono::seconds(20);
 constexpr std::uint32_t kMinMtu = 576, kMaxMtu = 65535;
 
-Code parse_code(std::string_view text) {
-  for (const auto code :
-       {Code::kInvalid, Code::kNotFound, Code::kExists, Code::kPrecondition, Code::kExhausted,
-        Code::kUnavailable, Code::kTimeout, Code::kPermission, Code::kUnsupported}) {
-    if (text == to_string(code)) return code;
-  }
-  return Code::kInternal;
-}
-
 Result<api::Response> call(const std::string& socket, const api::Request& request,
                            Duration deadline) {
   auto answer = os::frame_call(socket, request.SerializeAsString(), deadline);
@@ -37,7 +28,7 @@ Result<api::Response> call(const std::string& socket, const api::Request& reques
     return fail(Code::kInternal, "the offload engine at " + socket + " answered no Response");
   }
   if (response.has_failure()) {
-    const auto code = parse_code(response.failure().code());
+    const auto code = code_from(response.failure().code());
     return fail(code,
                 "the offload engine refused: " + response.failure().message().substr(0, 2000));
   }

@@ -19,15 +19,17 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.dont_write_bytecode = True
 
-import controls_test  # noqa: E402 (the module: its test cases are not ours)
 from lab.cast import Cast  # noqa: E402
 from lab.cluster import Cluster  # noqa: E402
+from lab.crossings import crossings, works  # noqa: E402
 from lab.manifest import read_manifest  # noqa: E402
+from lab.names import NETNS_DIR, PREFIX, checkout_hash, project_root  # noqa: E402
 from lab.node import Node  # noqa: E402
 from lab.programs import find_programs, require_privileges, require_tools  # noqa: E402
 from lab.shell import run, wait_until  # noqa: E402
+from lab.wire import UPLINK  # noqa: E402
 
-SAMPLE = controls_test.SAMPLE
+SAMPLE = project_root() / "deploy/samples/demo.yaml"
 IDLE_SECONDS = 5
 IDLE_SHARE = 0.02  # of one core
 
@@ -45,16 +47,11 @@ def cpu_seconds(pid: int) -> float:
 
 
 def engine_pid(node: Node) -> int:
-    """The engine itself: it holds the lock of its run directory, whatever started it."""
-    for entry in Path("/proc").iterdir():
-        try:
-            command = (entry / "cmdline").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        program = command[0].decode(errors="replace")
-        if program.endswith("sluice-offloadd") and str(node.run_dir).encode() in command:
-            return int(entry.name)
-    raise AssertionError(f"no engine of {node.name} runs")
+    """nsenter and setpriv become the engine by exec, so the child's process id is the engine's."""
+    assert node.engine is not None
+    program = Path(f"/proc/{node.engine.pid}/exe").resolve().name
+    assert program == "sluice-offloadd", f"{node.engine.pid} is {program}"
+    return node.engine.pid
 
 
 class Running(unittest.TestCase):
@@ -93,16 +90,59 @@ class Running(unittest.TestCase):
         node.restart_engine(self.cluster.watched)
         after = {p["name"]: p["pod"] for p in node.ctl("ports")["ports"] if p["pod"]}
         self.assertEqual(after, before)
-        for name, attempt in controls_test.crossings(self.cluster, self.cast):
+        for name, attempt in crossings(self.cluster, self.cast):
             with self.subTest(name):
-                wait_until(f"{name} after the restart", lambda: controls_test.Controls._works(attempt), 15.0)
+                wait_until(f"{name} after the restart", lambda: works(attempt), 15.0)
+
+    def test_an_engine_that_is_refused_leaves_the_running_one_its_attachments(self) -> None:
+        node = self.cast.home
+        kept = node.run_dir / "attachments"
+        before = kept.read_bytes()
+        self.assertNotEqual(before, b"")
+        for words, uplink in (("another engine", UPLINK), ("eth7", "eth7")):
+            with self.subTest(words):
+                command = self.engine_command(node, uplink)
+                done = run(command, netns=node.netns, check=False, timeout=30)
+                self.assertEqual(done.returncode, 1)
+                self.assertIn(words, done.stderr)
+                self.assertEqual(kept.read_bytes(), before)
+        for name, attempt in crossings(self.cluster, self.cast):
+            with self.subTest(name):
+                attempt()
+
+    def test_a_start_that_fails_forgets_no_pod(self) -> None:
+        """The engine is killed, its successor fails, the next one knows the pods all the same."""
+        node = self.cast.home
+        before = {p["name"]: p["pod"] for p in node.ctl("ports")["ports"] if p["pod"]}
+        kept = (node.run_dir / "attachments").read_bytes()
+        command = self.engine_command(node, "eth7")
+        assert node.engine is not None
+        os.kill(engine_pid(node), signal.SIGKILL)
+        node.engine.process.wait(10)
+        try:
+            done = run(command, netns=node.netns, check=False, timeout=30)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("eth7", done.stderr)
+            self.assertEqual((node.run_dir / "attachments").read_bytes(), kept)
+        finally:
+            node.restart_engine(self.cluster.watched)
+        after = {p["name"]: p["pod"] for p in node.ctl("ports")["ports"] if p["pod"]}
+        self.assertEqual(after, before)
+
+    @staticmethod
+    def engine_command(node: Node, uplink: str) -> list[str]:
+        """As the running one was started, by another uplink."""
+        words = Path(f"/proc/{engine_pid(node)}/cmdline").read_text().split("\0")[:-1]
+        words[words.index("--uplink") + 1] = uplink
+        return words
 
 
 class Starting(unittest.TestCase):
     """What keeps an engine from starting is said in its last line, and nothing is left."""
 
     def setUp(self) -> None:
-        self.netns = Path(f"/run/netns/sl-start-{os.getpid()}")
+        name = f"{PREFIX}{checkout_hash()}{os.getpid():x}-start"
+        self.netns = NETNS_DIR / name
         run(["ip", "netns", "add", self.netns.name])
         self.addCleanup(run, ["ip", "netns", "del", self.netns.name])
         run(["ip", "link", "add", "eth0", "type", "veth", "peer", "name", "wire"], netns=self.netns)
@@ -111,7 +151,7 @@ class Starting(unittest.TestCase):
         directory = tempfile.TemporaryDirectory(prefix="sluice-start-")
         self.addCleanup(directory.cleanup)
         self.run_dir = Path(directory.name) / "run"
-        self.rep_netns = Path(f"/run/netns/sl-start-{os.getpid()}-rep")
+        self.rep_netns = NETNS_DIR / f"{name}-rep"
 
     def command(self, manifest: Path = SAMPLE, more: tuple[str, ...] = ()) -> list[str]:
         return [

@@ -14,6 +14,7 @@ import tempfile
 import textwrap
 import unittest
 from pathlib import Path
+from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 sys.dont_write_bytecode = True
@@ -166,6 +167,13 @@ class ManifestReading(unittest.TestCase):
         spec: {clusterIP: 10.96.0.1, selector: {app: x}, ports: [{port: 80, targetPort: p}]}
     """
 
+    SECOND_NODE = """kind: Node
+        metadata: {name: a-rep}
+        spec: {podCIDR: 10.2.0.0/24}
+        status: {addresses: [{type: InternalIP, address: 172.30.0.2}]}
+        ---
+        """
+
     def test_a_named_target_port_may_differ_from_pod_to_pod(self) -> None:
         manifest = self.read(self.NAMED)
         pieces = endpoint_slices(manifest, {"default/one": "10.1.0.2", "default/two": "10.1.0.3"})
@@ -181,6 +189,10 @@ class ManifestReading(unittest.TestCase):
             ("kind: Pod\nmetadata: {name: p}\nspec: {containers: []}\n", "nodeName"),
             (self.NAMED.replace("nodeName: a", "nodeName: b", 1), "none of"),
             (self.NAMED.replace("10.1.0.0/24", "10.1.0.0/99"), "document 1"),
+            (self.NAMED.rstrip(" ") + "        ---" + self.NAMED, "Node a is there twice"),
+            (self.NAMED.replace("name: a}", "name: a234567890123456}"), "up to 15 characters"),
+            (self.NAMED.replace("name: a}", "name: br0}"), "none of wire"),
+            (self.NAMED.replace("kind: Pod", self.SECOND_NODE + "kind: Pod", 1), "a-rep"),
             ("", "has no Node"),
         ):
             with self.subTest(words), self.assertRaisesRegex(LabError, words):
@@ -289,6 +301,7 @@ class WireAndAgents(unittest.TestCase):
         with self.assertRaises(TrafficError) as silent:
             self.agents["one"].ask_tcp("172.30.0.99", 7000, timeout=0.3)
         self.assertFalse(silent.exception.refused)
+        self.assertEqual((refused.exception.silent, silent.exception.silent), (False, True))
 
     def test_a_capture_on_the_wire_sees_what_a_host_sends(self) -> None:
         capture = self.agents["wire"].capture("one")
@@ -336,10 +349,30 @@ sys.stdin.read()
 """
 
 
+class Leftovers(unittest.TestCase):
+    def test_another_labs_files_are_not_ours(self) -> None:
+        with tempfile.TemporaryDirectory() as folder, mock.patch.dict(
+            os.environ, {"SLUICE_LAB_DIR": folder}
+        ):
+            ours, longer = Names("abcdef12"), Names("abcdef123")
+            (Path(folder) / f"{longer.instance}.lock").touch()
+            longer.run_dir.mkdir()
+            self.assertEqual(state.leftovers(ours), [])
+            (Path(folder) / f"{ours.instance}.json").touch()
+            self.assertEqual(state.leftovers(ours), [f"file {folder}/{ours.instance}.json"])
+
+
 class Reaper(unittest.TestCase):
     @classmethod
     def setUpClass(cls) -> None:
         require_privileges()
+        # A directory of its own: `--down` takes away what is kept there, and in the real one that
+        # may be somebody's demo.
+        own = tempfile.TemporaryDirectory(prefix="sl-lab-")
+        cls.addClassCleanup(own.cleanup)
+        there = mock.patch.dict(os.environ, {"SLUICE_LAB_DIR": own.name})
+        there.start()
+        cls.addClassCleanup(there.stop)
 
     def hold(self, *, adopt: bool = True, keep: bool = False):
         script = HOLDER.format(path=str(Path(__file__).parent), adopt=adopt, keep=keep)

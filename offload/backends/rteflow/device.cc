@@ -22,7 +22,7 @@ namespace sluice::rteflow {
 namespace {
 
 constexpr std::uint16_t kBurst = 32;
-constexpr std::uint16_t kRxDescriptors = 64;
+constexpr std::uint16_t kRxDescriptors = 128;
 constexpr std::uint16_t kTxDescriptors = 64;
 constexpr std::uint16_t kMaxFrameBytes = 9018;  // MTU 9000 with its Ethernet header and VLAN tag
 constexpr std::uint16_t kDataRoom = RTE_PKTMBUF_HEADROOM + 9216;
@@ -248,8 +248,8 @@ std::size_t Device::receive(const Handler& handler) {
 Status Device::set_mtu(std::uint16_t mtu) {
   for (const auto& [port, ethdev] : state_->map.ports) {
     if (const int error = ::rte_eth_dev_set_mtu(ethdev, mtu); error != 0) {
-      return fail(dpdk_error(-error, "set the MTU of " + port.to_string() + " to " +
-                                         std::to_string(mtu)));
+      return fail(
+          dpdk_error(-error, "set the MTU of " + port.to_string() + " to " + std::to_string(mtu)));
     }
   }
   return {};

@@ -118,6 +118,8 @@ void Translation::Storage::match_eth(const model::Match& m) {
     eth.spec.type = rte_cpu_to_be_16(*m.eth_type);
     eth.mask.type = 0xffff;
   }
+  // Spec 0: without a tag.
+  if (m.untagged) eth.mask.has_vlan = 1;
   add_item(RTE_FLOW_ITEM_TYPE_ETH, eth);
 }
 
@@ -205,7 +207,7 @@ Status Translation::Storage::match(const model::Rule& rule, const EthPorts& port
   }
   const bool l4 = m.l4_src || m.l4_dst || m.icmp_type || m.tcp_flags;
   const bool ip = m.ip_src || m.ip_dst || m.proto || m.whole || l4 || m.tunnel_vni;
-  if (m.eth_src || m.eth_dst || m.eth_type || ip) match_eth(m);
+  if (m.eth_src || m.eth_dst || m.eth_type || m.untagged || ip) match_eth(m);
   if (ip) match_ipv4(m);
   if (m.tunnel_vni) {
     if (l4)

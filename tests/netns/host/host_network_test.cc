@@ -352,6 +352,101 @@ TEST_CASE("routes, addresses and tables follow the intent") {
   CHECK_FALSE(machine.host->update(machine.intent));
 }
 
+TEST_CASE("recheck makes good what the kernel or people took away, and touches nothing else") {
+  Machine machine;
+  machine.add_pod(0);
+  auto leg = leg_in(machine.reps, "host");
+  // Sends until it arrives: the bridge takes a while to see that a port is up again.
+  const auto works = [&] {
+    auto client = udp_socket("0.0.0.0", 0);
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(99);
+    ::inet_pton(AF_INET, "10.96.0.10", &to.sin_addr);
+    for (int i = 0; i < 100; ++i) {
+      (void)::sendto(client.get(), "x", 1, 0, reinterpret_cast<const sockaddr*>(&to), sizeof to);
+      const auto is_ours = [](const Bytes& f) {
+        return is_udp(f) && udp_port_of(f) == 99 && source_of(f) == ip("10.244.1.1");
+      };
+      if (await_frame(*leg, is_ours, std::chrono::milliseconds(100))) return true;
+    }
+    return false;
+  };
+  const auto recheck = [&] {
+    const auto done = machine.host->recheck();
+    REQUIRE_MESSAGE(done, done.error().to_string());
+  };
+  const auto state = [] {
+    return output_of("ip route show dev node0") +
+           output_of("ip neigh show dev node0 nud permanent") +
+           output_of("ip -4 addr show dev node0") +
+           output_of("bridge fdb show br sluice0 dev sluice-leg") +
+           output_of("nft -s list table bridge sluice-bridge") +
+           output_of("nft -s list table netdev sluice-claims") +
+           output_of("nft -s list table ip sluice-node");
+  };
+  REQUIRE(works());
+  const std::string before = state();
+  SUBCASE("node0 down and up") {
+    run("ip link set node0 down");
+    run("ip link set node0 up");
+    REQUIRE_FALSE(output_of("ip route show dev node0").find("10.96.0.10") != std::string::npos);
+  }
+  SUBCASE("node0 down") { run("ip link set node0 down"); }
+  SUBCASE("the bridge and its leg down") {
+    run("ip link set sluice0 down");
+    run("ip link set sluice-leg down");
+  }
+  SUBCASE("the leg out of the bridge") { run("ip link set sluice-leg nomaster"); }
+  SUBCASE("node0's port out of the bridge") { run("ip link set node0p nomaster"); }
+  SUBCASE("no address") { run("ip addr flush dev node0"); }
+  SUBCASE("no gateway") { run("ip neigh flush dev node0 nud permanent"); }
+  SUBCASE("another MTU, a foreign route") {
+    run("ip link set node0 mtu 1200");
+    run("ip route add 10.250.9.0/24 via 169.254.1.1 dev node0 onlink");
+  }
+  SUBCASE("no forwarding entry") {
+    run("bridge fdb del " + kGatewayMac.to_string() + " dev sluice-leg master");
+  }
+  SUBCASE("no tables") { run("nft flush ruleset"); }
+  SUBCASE("no chain: before Linux 6.16 the uplink takes it along when it goes") {
+    run("nft delete chain netdev sluice-claims ingress");
+  }
+  SUBCASE("no reserved ports") { REQUIRE(write_sysctl("ipv4/ip_local_reserved_ports", "\n")); }
+  recheck();
+  CHECK(works());
+  CHECK(state() == before);
+  CHECK(machine.node.link("node0").mtu == 1450);
+  CHECK(read_sysctl("ipv4/ip_local_reserved_ports").value() == "61440-65535");
+  settle(machine, *leg, 0, 9);
+
+  int events = 0;
+  netlink::MonitorHandlers handlers;
+  handlers.route = [&](const netlink::RouteEvent&) { ++events; };
+  handlers.address = [&](const netlink::AddressEvent&) { ++events; };
+  auto monitor = netlink::Monitor::open(std::move(handlers)).value();
+  recheck();
+  REQUIRE(monitor.dispatch());
+  CHECK(events == 0);
+  CHECK(state() == before);
+
+  machine.intent.services.clear();
+  REQUIRE(machine.host->update(machine.intent));  // updates go on from there
+  CHECK(output_of("ip route show dev node0").find("10.96.0.10") == std::string::npos);
+}
+
+TEST_CASE("recheck before the first update does nothing, without a netdev it says so") {
+  Machine machine;
+  HostOptions options;
+  options.uplink = "eth0";
+  options.node = "a";
+  CHECK(HostNetwork::create(options, machine.reps, Logger()).value()->recheck());
+  run("ip link del node0");
+  const auto done = machine.host->recheck();
+  REQUIRE_FALSE(done);
+  CHECK(done.error().code == Code::kNotFound);
+}
+
 TEST_CASE("what a killed process left is adopted, whole or half") {
   Machine machine;
   machine.add_pod(0);

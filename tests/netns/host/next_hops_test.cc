@@ -112,6 +112,36 @@ TEST_CASE("route changes move destinations to other next hops, or away") {
   REQUIRE(machine.await([&] { return machine.route("203.0.113.7") != 0; }));
 }
 
+TEST_CASE("a flood of new destinations is one change in a while, and none of them is lost") {
+  Machine machine;
+  machine.hops->want(ip("192.0.2.254"));
+  REQUIRE(machine.await([&] { return machine.hop("192.0.2.254")->resolved; }));
+  // Nothing of the beginning is left to be told.
+  const int start = machine.changes;
+  machine.hops->want(ip("203.0.113.254"));
+  REQUIRE(machine.await([&] { return machine.changes > start; }));
+
+  const SteadyClock clock;
+  const TimePoint began = clock.now();
+  const int before = machine.changes;
+  std::size_t told = 0;
+  std::uint32_t wanted = 0;
+  constexpr std::uint32_t kFlood = 2000;
+  const auto flood = machine.loop->every(std::chrono::milliseconds(1), [&] {
+    for (int i = 0; i < 10 && wanted < kFlood; ++i) {
+      machine.hops->want(Ipv4{ip("203.0.113.0").value + wanted++ % 200});
+      machine.hops->want(Ipv4{ip("192.0.2.100").value + wanted % 100});
+    }
+    told = machine.hops->routes().size();
+  });
+  REQUIRE(machine.await([&] { return wanted == kFlood; }));
+  machine.loop->cancel(flood);
+  const auto bursts = (clock.now() - began) / std::chrono::milliseconds(50);
+  CHECK(machine.changes - before <= bursts + 2);
+  CHECK(machine.route("203.0.113.199") != 0);
+  CHECK(told > 200);
+}
+
 TEST_CASE("an uplink that is made again is found again") {
   Machine machine;
   machine.hops->want(ip("192.0.2.254"));

@@ -2,8 +2,8 @@
 """The program that stands for a pod's containers: servers and clients, told what to do by lines.
 
 stdin: {"id": 1, "op": "connect", "args": {…}} a line; stdout: {"id": 1, "ok": {…}} or
-{"id": 1, "error": "ConnectionRefusedError: …", "errno": 111}, in any order. Ends with stdin; with
---linger it goes on serving, for a lab that is left up.
+{"id": 1, "error": "ConnectionRefusedError: …", "errno": 111, "timeout": false}, in any order. Ends
+with stdin; with --linger it goes on serving, for a lab that is left up.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ class Agent:
         except OSError as error:
             reply["error"] = f"{type(error).__name__}: {error}"
             reply["errno"] = error.errno or 0
+            reply["timeout"] = isinstance(error, TimeoutError)
         except Exception as error:  # the lab reports it; the pod's servers must live on
             reply["error"] = f"{type(error).__name__}: {error}"
         with self._write:

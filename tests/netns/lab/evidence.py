@@ -79,9 +79,9 @@ class Difference:
         """`names`: what to say instead of an owner, e.g. the pod for its attachment."""
         if not (self.hardware or self.software or self.slow):
             return ["nothing passed an eswitch"]
-        parts = [f"{self.hardware} packets in hardware rules"]
+        parts = [f"{self.hardware} packets by rules in the NIC"]
         if self.software:
-            parts.append(f"{self.software} in software rules")
+            parts.append(f"{self.software} by rules in software")
         parts.append(f"{self.slow} by the slow path")
         lines = [", ".join(parts)]
         ranked = sorted(self.shares, key=lambda share: -(share.hardware + share.slow))

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import os
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Iterable, Mapping
@@ -21,7 +22,8 @@ import yaml
 from lab.shell import LabError
 
 VF_RESOURCE = "sluice.dev/vf"
-RESERVED_NAMES = ("wire", "outside")  # namespaces of the lab that are no nodes
+# A node's name is its namespace's and, on the wire, its interface's: these are taken there.
+RESERVED_NAMES = ("wire", "outside", "br0", "lo")
 
 
 @dataclass(frozen=True)
@@ -186,11 +188,18 @@ def _check(manifest: Manifest, path: Path) -> None:
     if not manifest.nodes:
         raise LabError(f"{path} has no Node")
     names = {node.name for node in manifest.nodes}
+    if len(names) < len(manifest.nodes):
+        counted = Counter(node.name for node in manifest.nodes)
+        raise LabError(f"{path}: Node {counted.most_common(1)[0][0]} is there twice")
     for node in manifest.nodes:
         if len(node.name) > 15 or node.name in RESERVED_NAMES:
             raise LabError(
                 f"{path}: Node {node.name}: the lab takes names of up to 15 characters that are "
                 f"none of {', '.join(RESERVED_NAMES)}"
+            )
+        if f"{node.name}-rep" in names:
+            raise LabError(
+                f"{path}: Node {node.name}-rep: so the lab calls a namespace of Node {node.name}"
             )
     seen: set[str] = set()
     for pod in manifest.pods:

@@ -24,7 +24,8 @@ def present() -> set[Path]:
 def orphans(before: set[Path]) -> list[Path]:
     """Those that came since and that nobody holds."""
     fresh = present() - before
-    return sorted(fresh - _held()) if fresh else []
+    # Another program's may have gone with it between the two looks.
+    return sorted(path for path in fresh - _held() if path.exists()) if fresh else []
 
 
 def _held() -> set[Path]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
 import signal
 import time
@@ -180,15 +181,16 @@ def leftovers(names: Names) -> list[str]:
     """What a removed lab must not have left, in words; empty is good."""
     left = [f"namespace {path}" for path in names.namespaces_here()]
     base = base_dir()
-    left += [f"file {path}" for path in base.glob(f"{names.instance}*")]
-    marker = str(names.run_dir).encode()
+    own = [base / f"{names.instance}{suffix}" for suffix in ("", ".json", ".new", ".lock")]
+    left += [f"file {path}" for path in own if path.exists()]
+    marker = re.compile(re.escape(os.fsencode(names.run_dir)) + rb"(?![0-9a-f])")
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():
             try:
                 command = (entry / "cmdline").read_bytes()
             except OSError:
                 continue
-            if marker in command:
+            if marker.search(command):
                 left.append(f"process {entry.name}: {command.replace(bytes(1), b' ').decode()}")
     if (NETNS_DIR / names.netns("wire")).exists():
         left.append("the wire")

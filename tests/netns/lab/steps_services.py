@@ -12,7 +12,6 @@ from lab.cast import Cast, ServiceUse
 from lab.cluster import OUTSIDE, Cluster
 from lab.pod import Pod
 from lab.report import Carrier, Failed, Step, expect
-from lab.shell import LabError
 from lab.steps_pods import GATEWAY
 from lab.traffic import Agent, Answer, Connection, TrafficError
 
@@ -173,7 +172,8 @@ def node_port_local(cluster: Cluster, use: ServiceUse) -> str:
 def _require_silence(cluster: Cluster, node, port: int, what: str) -> None:
     try:
         answer = cluster.agents[OUTSIDE].ask_tcp(str(node.spec.address), port, timeout=1.5)
-    except LabError:
+    except TrafficError as error:
+        expect(error.silent, f"{what}: not dropped but {error}")
         return
     raise Failed(f"{what}: {answer.name} answers, but has no endpoint there")
 

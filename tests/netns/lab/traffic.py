@@ -21,11 +21,13 @@ TESTS_DIR = Path(__file__).resolve().parents[1]
 
 
 class TrafficError(LabError):
-    """The traffic did not do what was asked; `number` is the errno, 0 if it was none."""
+    """The traffic did not do what was asked; `number` is the errno, 0 if it was none; `silent`: it
+    was waited for in vain, nobody said no."""
 
-    def __init__(self, message: str, number: int = 0) -> None:
+    def __init__(self, message: str, number: int = 0, silent: bool = False) -> None:
         super().__init__(message)
         self.number = number
+        self.silent = silent
 
     @property
     def refused(self) -> bool:
@@ -86,7 +88,11 @@ class Agent:
         except FutureTimeout as error:
             raise TrafficError(f"{self.name}: {what}: no answer in {timeout:g} s") from error
         if "error" in reply:
-            raise TrafficError(f"{self.name}: {what}: {reply['error']}", reply.get("errno", 0))
+            raise TrafficError(
+                f"{self.name}: {what}: {reply['error']}",
+                reply.get("errno", 0),
+                reply.get("timeout", False),
+            )
         return reply["ok"]
 
     def call(self, op: str, within: float = 30.0, **args: object) -> dict:

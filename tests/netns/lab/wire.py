@@ -10,6 +10,7 @@ from lab.shell import run
 
 MTU = 1500
 UPLINK = "eth0"
+BRIDGE = "br0"
 
 
 class Wire:
@@ -20,8 +21,8 @@ class Wire:
         self.names = names
         self.netns = add_namespace(names, "wire")
         script = [
-            "link add br0 type bridge stp_state 0 mcast_snooping 0",
-            f"link set br0 mtu {MTU} up",
+            f"link add {BRIDGE} type bridge stp_state 0 mcast_snooping 0",
+            f"link set {BRIDGE} mtu {MTU} up",
         ]
         run(["ip", "-batch", "-"], netns=self.netns, stdin="\n".join(script) + "\n")
 
@@ -30,9 +31,9 @@ class Wire:
         self_ns, host_ns = self.names.netns("wire"), self.names.netns(role)
         run([
             "ip", "link", "add", UPLINK, "netns", host_ns, "mtu", str(MTU), "type", "veth",
-            "peer", "name", role[:15], "mtu", str(MTU), "netns", self_ns,
+            "peer", "name", role, "mtu", str(MTU), "netns", self_ns,
         ])  # fmt: skip
-        run(["ip", "-batch", "-"], netns=self.netns, stdin=f"link set {role[:15]} master br0 up\n")
+        run(["ip", "-batch", "-"], netns=self.netns, stdin=f"link set {role} master {BRIDGE} up\n")
         script = [f"addr add {address} dev {UPLINK}", f"link set {UPLINK} up"]
         host = self.names.netns_path(role)
         run(["ip", "-batch", "-"], netns=host, stdin="\n".join(script) + "\n")

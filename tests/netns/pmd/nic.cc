@@ -72,7 +72,7 @@ Nic::Nic(const std::string& more_args, bool legs, bool wire_offload) : name_(nex
     rte_eth_conf conf{};
     conf.intr_conf.rxq = 1;
     REQUIRE(::rte_eth_dev_configure(id, 1, 1, &conf) == 0);
-    REQUIRE(::rte_eth_rx_queue_setup(id, 0, 64, SOCKET_ID_ANY, nullptr, pool_) == 0);
+    REQUIRE(::rte_eth_rx_queue_setup(id, 0, 1024, SOCKET_ID_ANY, nullptr, pool_) == 0);
     REQUIRE(::rte_eth_tx_queue_setup(id, 0, 64, SOCKET_ID_ANY, nullptr) == 0);
   }
   for (const auto& [port, id] : ethdevs_) REQUIRE(::rte_eth_dev_start(id) == 0);

@@ -114,10 +114,19 @@ TEST_CASE("a whole packet has neither an offset nor more fragments; DF does not 
   rule.match.whole = true;
   Translation t;
   REQUIRE(t.translate(rule, kPorts, kVxlanPort, 0));
-  REQUIRE(kinds(t.items()) ==
-          std::vector<int>{RTE_FLOW_ITEM_TYPE_ETH, RTE_FLOW_ITEM_TYPE_IPV4});
+  REQUIRE(kinds(t.items()) == std::vector<int>{RTE_FLOW_ITEM_TYPE_ETH, RTE_FLOW_ITEM_TYPE_IPV4});
   CHECK(mask<rte_flow_item_ipv4>(t.items(), 1).hdr.fragment_offset == rte_cpu_to_be_16(0x3fff));
   CHECK(spec<rte_flow_item_ipv4>(t.items(), 1).hdr.fragment_offset == 0);
+}
+
+TEST_CASE("an untagged packet: the Ethernet header says that no VLAN tag follows") {
+  Rule rule = rule_with({Punt{}});
+  rule.match.untagged = true;
+  Translation t;
+  REQUIRE(t.translate(rule, kPorts, kVxlanPort, 0));
+  REQUIRE(kinds(t.items()) == std::vector<int>{RTE_FLOW_ITEM_TYPE_ETH});
+  CHECK(mask<rte_flow_item_eth>(t.items(), 0).has_vlan == 1);
+  CHECK(spec<rte_flow_item_eth>(t.items(), 0).has_vlan == 0);
 }
 
 TEST_CASE("a tunnel is matched by its outer header") {

@@ -3,8 +3,12 @@
 
 #include <arpa/inet.h>
 #include <doctest/doctest.h>
+#include <fcntl.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -61,6 +65,28 @@ sockaddr_in address_of(const char* text, std::uint16_t port) {
   address.sin_port = htons(port);
   ::inet_pton(AF_INET, text, &address.sin_addr);
   return address;
+}
+
+// A virtio_net_hdr that says "TCP over IPv6, segments of 100 bytes", and such a frame. Legs refuse
+// it: Offload can't say that.
+Bytes tcp6_superpacket() {
+  constexpr std::uint8_t kL4 = 54, kTcp6 = 4;
+  Bytes bytes{1, kTcp6, kL4 + 20, 0, 100, 0, kL4, 0, 16, 0};  // little-endian, as this machine is
+  const Bytes head = plain_frame(mac("02:00:00:00:00:01"), mac("02:00:00:00:00:02"), 0);
+  bytes.insert(bytes.end(), head.begin(), head.begin() + 12);
+  const Bytes ip{0x86, 0xdd, 0x60, 0, 0, 0, 1, 64, 6, 64};  // 20 + 300 bytes, TCP, 64 hops
+  bytes.insert(bytes.end(), ip.begin(), ip.end());
+  for (const std::uint8_t last : {std::uint8_t{1}, std::uint8_t{2}}) {
+    Bytes address(16);
+    address[0] = 0xfd;
+    address[15] = last;
+    bytes.insert(bytes.end(), address.begin(), address.end());
+  }
+  Bytes tcp(20 + 300);
+  tcp[12] = 0x50;  // a header of 20 bytes
+  tcp[13] = 0x10;  // ACK
+  bytes.insert(bytes.end(), tcp.begin(), tcp.end());
+  return bytes;
 }
 
 std::uint8_t pattern(std::size_t at) { return static_cast<std::uint8_t>(at * 7 + at / 251); }
@@ -220,6 +246,88 @@ TEST_CASE("a full ring drops, counts, and works again") {
   CHECK(leg->stats().rx_dropped > 0);
   send_raw(pod, "eth0", plain_frame(mac("02:00:00:00:00:01"), mac("02:00:00:00:00:02"), 9));
   CHECK(await_frame(*leg, [](const Bytes& bytes) { return bytes.back() == 9; }));
+}
+
+TEST_CASE("frames that are refused are counted, and however many come in a row the leg works on") {
+  TestNode node;
+  const os::NetNs pod = new_netns();
+  inside(pod, [] {  // or else the pod's kernel sends something of its own now and then
+    for (const char* which : {"all", "default"}) {
+      const std::string path =
+          std::string("/proc/sys/net/ipv6/conf/").append(which) + "/disable_ipv6";
+      const os::UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+      CHECK((!fd || ::write(fd.get(), "1", 1) == 1));
+    }
+  });
+  node.add_wire("rep", pod, "eth0", "10.0.0.1");
+  auto leg = leg_on(node, "rep");
+  os::UniqueFd sender;
+  inside(pod, [&] {
+    sender.reset(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
+    const int on = 1;
+    REQUIRE(::setsockopt(sender.get(), SOL_PACKET, PACKET_VNET_HDR, &on, sizeof on) == 0);
+    sockaddr_ll to{};
+    to.sll_family = AF_PACKET;
+    to.sll_ifindex = static_cast<int>(::if_nametoindex("eth0"));
+    REQUIRE(::bind(sender.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0);
+  });
+  const Bytes refused = tcp6_superpacket();
+  drain(*leg);
+  const auto before = leg->stats();
+  std::array<legs::Frame, 32> frames;
+  std::uint64_t sent = 0;
+  const std::uint64_t wanted = legs::kRingBytes / 2048 * 3;  // three rings full
+  for (; sent < wanted; ++sent) {
+    REQUIRE(::send(sender.get(), refused.data(), refused.size(), 0) ==
+            static_cast<ssize_t>(refused.size()));
+    // As a datapath that has nothing to do with what it doesn't get.
+    if (sent % 100 == 99) CHECK(leg->receive(frames) == 0);
+  }
+  CHECK(leg->receive(frames) == 0);
+  const auto after = leg->stats();
+  CHECK(after.rx_dropped - before.rx_dropped == sent);
+  CHECK(after.rx_packets == before.rx_packets);
+
+  // Some before and behind a good one that is still lent: it is untouched until release().
+  send_raw(pod, "eth0", plain_frame(mac("02:00:00:00:00:01"), mac("02:00:00:00:00:02"), 7));
+  REQUIRE(leg->receive(frames) == 1);
+  const legs::Frame good = frames[0];
+  const std::uint64_t slots = legs::kRingBytes / 2048;
+  for (std::uint64_t i = 0; i < slots + 10; ++i) {
+    REQUIRE(::send(sender.get(), refused.data(), refused.size(), 0) > 0);
+    if (i % 100 == 99) CHECK(leg->receive(std::span(frames).subspan(1)) == 0);
+  }
+  CHECK(Bytes(good.data, good.data + good.length) ==
+        plain_frame(mac("02:00:00:00:00:01"), mac("02:00:00:00:00:02"), 7));
+  leg->release();
+  send_raw(pod, "eth0", plain_frame(mac("02:00:00:00:00:01"), mac("02:00:00:00:00:02"), 8));
+  CHECK(await_frame(*leg, [](const Bytes& bytes) { return bytes.back() == 8; }));
+}
+
+TEST_CASE("what can't be sent is counted: wrong offloads, wrong lengths, a link that is down") {
+  TestNode node;
+  const os::NetNs pod = new_netns();
+  node.add_wire("rep", pod, "eth0", "10.0.0.1");
+  auto leg = leg_on(node, "rep");
+  Bytes bytes = plain_frame(mac("02:00:00:00:00:01"), mac("02:00:00:00:00:02"), 1);
+  legs::Frame frame{bytes.data(), static_cast<std::uint32_t>(bytes.size()), 0, {}};
+  frame.offload.partial_checksum = true;
+  frame.offload.checksum_start = 60;
+  leg->transmit(frame);
+  leg->transmit({bytes.data(), 13, 0, {}});
+  leg->flush();
+  CHECK(leg->stats().tx_dropped == 2);
+  run("ip link set rep down");
+  for (int i = 0; i < 3; ++i) leg->transmit({bytes.data(), 60, 0, {}});
+  leg->flush();
+  CHECK(leg->stats().tx_dropped == 5);
+  CHECK(leg->stats().tx_packets == 0);
+  run("ip link set rep up");
+  drain(*leg), drain(*leg);  // as its owner does, who is woken by the error
+  leg->transmit({bytes.data(), 60, 0, {}});
+  leg->flush();
+  CHECK(leg->stats().tx_packets == 1);
+  CHECK(leg->stats().tx_dropped == 5);
 }
 
 TEST_CASE("a link that goes down and up keeps its leg, one that is deleted ends it") {

@@ -235,10 +235,83 @@ TEST_CASE("a new process takes over what a killed one left") {
     machine.start(3);
     CHECK(machine.node.link("eth0v1").mac == vf_mac("node-a", 1));
   }
+  SUBCASE("the tree's files gone, its directories not") {
+    run("find " + machine.node.dir() + "/run/sysfs -not -type d -delete");
+    machine.start(3);
+  }
   const auto inventory = nic::read_inventory(held).value();  // by the directory it had open
   CHECK(inventory.broken.empty());
   CHECK(inventory.pfs.at(0).vfs.size() == machine.nic->vfs().size());
   CHECK_FALSE(held.exists("class/net/junk"));
+}
+
+TEST_CASE("a representor that isn't up, because making it was cut off or by hand, is put right") {
+  Machine machine;
+  auto reps = netlink::Rtnl::open_in(machine.nic->representors()).value();
+  const os::NetNs here = os::NetNs::current().value();
+  SUBCASE("found at the start") {
+    const os::NetNs rep_netns = os::NetNs::open(machine.options(3).rep_netns_path).value();
+    machine.kill();
+    run("ip link del eth0v1");
+    // As far as a process gets that is killed behind its first request.
+    REQUIRE(machine.node.rtnl().add_veth({"eth0v1", vf_mac("node-a", 1), 1500, std::nullopt, false},
+                                         {"rep1", std::nullopt, 1500, rep_netns.fd(), false}));
+    REQUIRE_FALSE(reps.link("rep1")->up);
+    machine.start(3);
+    CHECK(reps.link("rep1")->up);
+  }
+  SUBCASE("while it runs") {
+    netlink::LinkChange down;
+    down.up = false;
+    down.arp = true;
+    REQUIRE(reps.change_link(reps.link("rep1")->index, down));
+    REQUIRE(run_until(*machine.loop, [&] { return reps.link("rep1")->up; }));
+  }
+  inside(machine.nic->representors(),
+         [] { CHECK(output_of("ip link show dev rep1").find("NOARP") != std::string::npos); });
+  CHECK_MESSAGE(reaches_leg(machine, here, "eth0v1", kFirstVfPort + 1), kMarked);
+}
+
+TEST_CASE("a change of the uplink's MAC or MTU is told, and the representors follow its MTU") {
+  Machine machine;
+  auto reps = netlink::Rtnl::open_in(machine.nic->representors()).value();
+  const auto& nic = *machine.nic;
+  MacAddr told_mac;
+  std::uint16_t told_mtu = 0;
+  machine.nic->on_change([&] {
+    told_mac = nic.uplink_mac();
+    told_mtu = nic.uplink_mtu();
+  });
+  run("ip link set eth0 address 02:00:00:00:ee:01");
+  REQUIRE(run_until(*machine.loop, [&] { return told_mac == mac("02:00:00:00:ee:01"); }));
+  CHECK(told_mtu == 1500);
+  run("ip link set eth0 mtu 9000");
+  REQUIRE(run_until(*machine.loop, [&] { return told_mtu == 9000; }));
+  CHECK(reps.link("rep0")->mtu == 9000);
+  CHECK(reps.link("rep2")->mtu == 9000);
+  CHECK(machine.node.link("eth0v0").mtu == 1500);  // whoever has the VF decides
+
+  // A scan for somebody else comes first, and nothing but the uplink's MAC is new.
+  const nic::Pf pf = machine.inventory().pfs.at(0);
+  run("ip link set eth0 address 02:00:00:00:ee:02");
+  std::atomic<bool> done = false;
+  std::thread client([&] {
+    auto control = nic::make_vf_control(pf, nic.vf_control_socket()).value();
+    CHECK(control->set_mac(pf.vfs[0], MacAddr{}));
+    done = true;
+  });
+  CHECK(run_until(*machine.loop,
+                  [&] { return done.load() && told_mac == mac("02:00:00:00:ee:02"); }));
+  client.join();
+
+  // Missing: nobody is told of an address of zero.
+  run("ip link del eth0");
+  REQUIRE(run_until(*machine.loop, [&] { return !machine.sink.legs.contains(kUplinkPort); }));
+  CHECK(nic.uplink_mac() == mac("02:00:00:00:ee:02"));
+  CHECK(nic.uplink_mtu() == 9000);
+  machine.node.add_wire("eth0", machine.outside, "wire", "192.0.2.254");
+  REQUIRE(run_until(*machine.loop, [&] { return told_mtu == 1500; }));
+  CHECK(told_mac == machine.node.link("eth0").mac);
 }
 
 TEST_CASE("the administrative MAC is set by the socket, like on a real PF") {

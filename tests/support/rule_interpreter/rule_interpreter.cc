@@ -30,13 +30,16 @@ struct Seen {
   Ipv4 ip_src, ip_dst;
   model::Proto proto;
   std::uint16_t l4_src, l4_dst;
+  bool tagged;
 };
 
 Seen outermost(const Packet& p) {
   if (!p.outer)
-    return {p.eth_src, p.eth_dst, p.eth_type, p.ip_src, p.ip_dst, p.proto, p.l4_src, p.l4_dst};
+    return {p.eth_src, p.eth_dst, p.eth_type, p.ip_src, p.ip_dst,
+            p.proto,   p.l4_src,  p.l4_dst,   p.tagged};
   return {p.outer->eth_src, p.outer->eth_dst,   0x0800, p.outer->ip_src,
-          p.outer->ip_dst,  model::Proto::kUdp, 49152,  p.outer->udp_dst};
+          p.outer->ip_dst,  model::Proto::kUdp, 49152,  p.outer->udp_dst,
+          p.outer->tagged};
 }
 
 bool matches(const Match& m, const Packet& p) {
@@ -44,6 +47,7 @@ bool matches(const Match& m, const Packet& p) {
   const bool wants_l4 = m.l4_src || m.l4_dst || m.icmp_type || m.tcp_flags;
   const bool wants_ip = m.ip_src || m.ip_dst || m.proto || m.whole || wants_l4 || m.tunnel_vni;
   if (wants_ip && seen.eth_type != 0x0800) return false;
+  if (m.untagged && seen.tagged) return false;
   if (wants_l4 && p.later_fragment) return false;
   if (m.whole && (p.first_fragment || p.later_fragment)) return false;
   if (m.tunnel_vni && (!p.outer || p.outer->udp_dst != kVxlanPort || p.outer->vni != *m.tunnel_vni))

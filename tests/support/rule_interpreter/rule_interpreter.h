@@ -17,6 +17,7 @@ struct Packet {
   model::PortId in_port;
   MacAddr eth_src, eth_dst;
   std::uint16_t eth_type = 0x0800;
+  bool tagged = false;  // has a VLAN tag; the other fields are those behind it
   Ipv4 ip_src, ip_dst;
   std::uint8_t ttl = 64;
   model::Proto proto = model::Proto::kTcp;
@@ -32,6 +33,7 @@ struct Packet {
     Ipv4 ip_src, ip_dst;
     std::uint32_t vni = 0;
     std::uint16_t udp_dst = 4789;
+    bool tagged = false;
     bool operator==(const Outer&) const = default;
   };
   std::optional<Outer> outer;

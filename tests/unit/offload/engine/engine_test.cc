@@ -13,7 +13,8 @@
 namespace sluice::engine {
 namespace {
 
-// A whole engine on a real loop and a real slow-path thread; the NIC, the kernel and time are fakes.
+// A whole engine on a real loop and a real slow-path thread; the NIC, the kernel and time are
+// fakes.
 struct World {
   World() {
     std::string pattern = "/tmp/sluice-test-XXXXXX";
@@ -21,7 +22,7 @@ struct World {
     loop = std::move(*os::EventLoop::create());
     slow = std::make_unique<slowpath::SlowPath>(slowpath::Options{}, packets, backend, clock, rng,
                                                 Logger());
-    thread = std::move(*SlowPathThread::create(packets, *slow, Logger()));
+    thread = std::move(*SlowPathThread::create(packets, *slow, [](const Error&) {}));
     REQUIRE(thread->start());
     NodeSettings settings;
     settings.node = "node-a";
@@ -45,12 +46,22 @@ struct World {
             {"node-b", *Ipv4::parse("172.30.0.12"), *Prefix4::parse("10.244.2.0/24")}};
   }
   static AttachSpec vf_pod() {
-    return {"c1/eth0", "shop/web-0", "eth0", *MacAddr::parse("0a:58:0a:f4:01:02"),
-            *Ipv4::parse("10.244.1.2"), "0000:00:01.0", ""};
+    return {"c1/eth0",
+            "shop/web-0",
+            "eth0",
+            *MacAddr::parse("0a:58:0a:f4:01:02"),
+            *Ipv4::parse("10.244.1.2"),
+            "0000:00:01.0",
+            ""};
   }
   static AttachSpec veth_pod() {
-    return {"c2/eth0", "shop/web-2", "eth0", *MacAddr::parse("0a:58:0a:f4:01:03"),
-            *Ipv4::parse("10.244.1.3"), "", "sl0123456789a"};
+    return {"c2/eth0",
+            "shop/web-2",
+            "eth0",
+            *MacAddr::parse("0a:58:0a:f4:01:03"),
+            *Ipv4::parse("10.244.1.3"),
+            "",
+            "sl0123456789a"};
   }
 
   // Runs the loop until `call` has been answered.
@@ -140,6 +151,65 @@ TEST_CASE("a port that can't be plugged in leaves nothing behind") {
   CHECK(world.attach(World::veth_pod()));
 }
 
+TEST_CASE("a kernel that refuses for a while is no bad manifest: it is tried again") {
+  World world;
+  world.network.failures = 1;
+  world.engine->on_manifest(World::nodes(), {});
+  CHECK(world.status().manifest_error.empty());
+  CHECK(world.network.last.nodes.empty());
+  world.loop->every(std::chrono::milliseconds(20), [&] {
+    if (!world.network.last.nodes.empty()) world.loop->stop();
+  });
+  const auto watchdog = world.loop->after(std::chrono::seconds(20), [&] { world.loop->stop(); });
+  world.loop->run();
+  world.loop->cancel(watchdog);
+  CHECK(world.network.last.nodes.size() == 2);
+}
+
+TEST_CASE("a retried ADD that fails leaves what the first one made") {
+  World world;
+  world.engine->on_manifest(World::nodes(), {});
+  REQUIRE(world.attach(World::veth_pod()));
+  world.network.refuse_ports = true;
+  CHECK_FALSE(world.attach(World::veth_pod()));
+  CHECK(world.status().attachments == 1);
+  CHECK(world.backend.rules_of("attachment/c2/eth0") > 0);
+}
+
+TEST_CASE("DEL while the kernel refuses takes the rules out of the NIC all the same") {
+  World world;
+  world.engine->on_manifest(World::nodes(), {});
+  const auto before = world.backend.rules.size();
+  REQUIRE(world.attach(World::vf_pod()));
+  world.network.failures = 1;
+  CHECK_FALSE(world.detach("c1/eth0"));
+  CHECK(world.backend.rules.size() == before);
+  CHECK(*world.detach("c1/eth0") == false);
+}
+
+TEST_CASE("a pod can't have the node's own MACs") {
+  World world;
+  world.engine->on_manifest(World::nodes(), {});
+  auto thief = World::veth_pod();
+  thief.mac = *MacAddr::parse("0e:53:4c:00:00:02");
+  CHECK(world.attach(thief).error().message.find("the node's own") != std::string::npos);
+}
+
+TEST_CASE("an uplink with another MAC: claims follow") {
+  World world;
+  world.engine->on_manifest(World::nodes(), {});
+  const auto mac = *MacAddr::parse("02:00:00:00:00:99");
+  world.engine->on_uplink_changed(mac, 9000);
+  world.loop->every(std::chrono::milliseconds(20), [&] {
+    if (world.network.last.uplink_mac == mac) world.loop->stop();
+  });
+  const auto watchdog = world.loop->after(std::chrono::seconds(20), [&] { world.loop->stop(); });
+  world.loop->run();
+  world.loop->cancel(watchdog);
+  CHECK(world.network.last.uplink_mac == mac);
+  CHECK(world.engine->settings().uplink_mtu == 9000);
+}
+
 TEST_CASE("a bad manifest changes nothing and is shown until a good one comes") {
   World world;
   world.engine->on_manifest(World::nodes(), {});
@@ -150,7 +220,8 @@ TEST_CASE("a bad manifest changes nothing and is shown until a good one comes") 
   CHECK(world.status().manifest_error.find("node-a") != std::string::npos);
   CHECK(world.status().nodes == 2);
   CHECK(world.backend.rules.size() == rules);
-  world.engine->on_manifest_error(Error{Code::kInvalid, Domain::kConfig, 0, "line 3 is odd", {}, Retry::kNever});
+  world.engine->on_manifest_error(
+      Error{Code::kInvalid, Domain::kConfig, 0, "line 3 is odd", {}, Retry::kNever});
   CHECK(world.status().manifest_error == "line 3 is odd");
   world.engine->on_manifest(World::nodes(), {});
   CHECK(world.status().manifest_error.empty());

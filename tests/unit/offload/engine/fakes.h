@@ -58,9 +58,14 @@ class FakeBackend final : public model::FlowBackend {
 class FakeNetwork final : public NodeNetwork {
  public:
   Status update(const model::Intent& intent) override {
+    if (failures > 0) {
+      --failures;
+      return fail(Code::kUnavailable, "no buffer space");
+    }
     last = intent;
     return {};
   }
+  Status recheck() override { return {}; }
   Status add_pod_port(const std::string& veth, const MacAddr&) override {
     if (refuse_ports) return fail(Code::kPermission, "bridge says no");
     ports.insert(veth);
@@ -74,6 +79,7 @@ class FakeNetwork final : public NodeNetwork {
   model::Intent last;
   std::set<std::string> ports;
   bool refuse_ports = false;
+  int failures = 0;  // so many updates fail from now on
 };
 
 class FakeNextHops final : public NextHopSource {

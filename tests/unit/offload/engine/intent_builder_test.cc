@@ -22,7 +22,8 @@ IntentParts parts() {
              {"node-a", *Ipv4::parse("172.30.0.11"), *Prefix4::parse("10.244.1.0/24")}};
   p.services = {{"shop/web", *Ipv4::parse("10.96.0.10"), {}, {}, {}},
                 {"shop/db", *Ipv4::parse("10.96.0.20"), {}, {}, {}}};
-  p.next_hops = {{2, *Ipv4::parse("172.30.0.12"), {}, false}, {1, *Ipv4::parse("172.30.0.1"), {}, false}};
+  p.next_hops = {{2, *Ipv4::parse("172.30.0.12"), {}, false},
+                 {1, *Ipv4::parse("172.30.0.1"), {}, false}};
   return p;
 }
 
@@ -45,7 +46,8 @@ TEST_CASE("a manifest without this node is refused by name") {
   elsewhere.node = "node-z";
   const auto intent = build_intent(elsewhere, parts());
   REQUIRE(!intent);
-  CHECK(intent.error().message == "this node, 'node-z', is not in the manifest; it has node-a, node-b");
+  CHECK(intent.error().message ==
+        "this node, 'node-z', is not in the manifest; it has node-a, node-b");
 }
 
 }  // namespace

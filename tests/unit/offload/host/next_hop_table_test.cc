@@ -77,3 +77,29 @@ TEST_CASE("ids go round without meeting one that is used") {
     last = id;
   }
 }
+
+TEST_CASE("what nobody wants goes: unresolved soon, resolved late, kept never") {
+  NextHopTable table(100);
+  CHECK_FALSE(table.ages());
+  for (std::uint32_t n : {1U, 2U, 3U, 4U, 5U}) table.want(at(n));
+  table.set_route(at(1), kRouter);
+  table.set_mac(kRouter, kMac);
+  table.set_route(at(2), at(2));  // on-link, doesn't answer: a scan
+  table.set_route(at(3), at(3));  // the same, and wanted again
+  table.set_route(at(4), at(4));  // the same, and kept
+  table.keep({at(4)});            // 5 has no route
+  CHECK(table.ages());
+  for (std::uint64_t i = 1; i < kUnresolvedTicks; ++i) CHECK_FALSE(table.tick());
+  table.want(at(3));
+  CHECK(table.tick());
+  CHECK(table.destinations() == std::vector<Ipv4>{at(1), at(3), at(4)});
+  CHECK_FALSE(table.has_next_hop(at(2)));
+  CHECK(table.want(at(2)));  // as if never seen
+  for (std::uint64_t i = kUnresolvedTicks; i < kIdleTicks; ++i) table.tick();
+  CHECK(table.destinations() == std::vector<Ipv4>{at(4)});
+  CHECK(table.next_hops().size() == 1);
+  CHECK_FALSE(table.ages());
+  table.keep({});
+  CHECK(table.tick());
+  CHECK(table.next_hops().empty());
+}

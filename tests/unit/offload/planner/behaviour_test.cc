@@ -182,6 +182,96 @@ TEST_CASE("fragments are for the slow path, whoever they are for") {
   }
 }
 
+TEST_CASE("out of a tunnel comes IPv4 without a tag, and nothing else") {
+  const PlannedNode node;
+  Packet p = from_tunnel("10.244.2.77", "10.244.1.10");
+  p.later_fragment = true;
+  CHECK(node(p).fate == Fate::kPunt);
+  p.tagged = true;
+  CHECK(node(p).fate == Fate::kDrop);
+  p.later_fragment = false;
+  CHECK(node(p).fate == Fate::kDrop);
+  for (const int type : {0x86dd, 0x0806, 0x88cc}) {
+    p = from_tunnel("10.244.2.77", "10.244.1.10");
+    p.eth_type = static_cast<std::uint16_t>(type);
+    CHECK(node(p).fate == Fate::kDrop);
+  }
+}
+
+TEST_CASE("a VLAN tag keeps everybody out") {
+  const PlannedNode node;
+  Packet arp = from_vf_pod("0.0.0.0");
+  arp.eth_type = 0x0806;
+  Packet to_node_port = from_wire("203.0.113.5", "172.30.0.11");
+  to_node_port.l4_dst = 30080;
+  Packet probe = from_vf_pod("10.244.1.10");
+  probe.in_port = PortId::host();
+  probe.eth_src = kNode0Mac;
+  probe.ip_src = ip("10.244.1.1");
+  Packet error = from_wire("203.0.113.5", "172.30.0.11");
+  error.proto = Proto::kIcmp;
+  error.icmp_type = 3;
+  for (Packet p : {from_vf_pod("10.244.1.12"), arp, from_wire("203.0.113.5", "10.244.1.10"),
+                   to_node_port, probe, error}) {
+    CHECK(node(p).fate != Fate::kDrop);
+    p.tagged = true;
+    CHECK(node(p).fate == Fate::kDrop);
+  }
+  Packet tunnel = from_tunnel("10.244.2.77", "10.244.1.10");
+  CHECK(node(tunnel).fate == Fate::kOutput);
+  tunnel.outer->tagged = true;
+  CHECK(node(tunnel).fate == Fate::kDrop);
+}
+
+TEST_CASE("nobody on the wire has an address of the cluster's inside") {
+  const PlannedNode node;
+  for (const char* inside : {"10.244.1.12", "10.244.1.1", "10.244.1.99", "10.244.2.10",
+                             "172.30.0.11", "169.254.1.1", "10.96.0.10"}) {
+    CAPTURE(inside);
+    Packet p = from_wire(inside, "10.244.1.10");
+    const Verdict v = node(p);
+    CHECK(v.fate == Fate::kDrop);
+    CHECK(v.path.back().priority == 15);
+    p = from_wire(inside, "172.30.0.11");
+    p.l4_dst = 30080;
+    CHECK(node(p).fate == Fate::kDrop);
+  }
+  // Also while its node can't be reached.
+  Intent intent = node_a();
+  intent.next_hops.clear();
+  CHECK(PlannedNode(intent)(from_wire("10.244.2.10", "10.244.1.10")).fate == Fate::kDrop);
+  // Other nodes themselves are on the wire.
+  CHECK(node(from_wire("172.30.0.12", "10.244.1.10")).fate == Fate::kOutput);
+  // The outer source of a tunnel is no pod's, but it isn't looked at either.
+  CHECK(node(from_tunnel("10.244.2.77", "10.244.1.10")).fate == Fate::kOutput);
+}
+
+TEST_CASE("the overlay brings nobody who is here") {
+  const PlannedNode node;
+  for (const char* inside :
+       {"10.244.1.12", "10.244.1.1", "10.244.1.99", "172.30.0.11", "169.254.1.1", "10.96.0.10"}) {
+    CAPTURE(inside);
+    const Verdict v = node(from_tunnel(inside, "10.244.1.10"));
+    CHECK(v.fate == Fate::kDrop);
+    CHECK(v.path.back().stage == Stage::kTrap);
+    CHECK(node(from_tunnel(inside, "10.96.0.10")).fate == Fate::kDrop);
+  }
+  CHECK(node(from_tunnel("172.30.0.12", "10.244.1.10")).fate == Fate::kOutput);
+}
+
+TEST_CASE("ICMP errors to local pods are looked at, other ICMP is not") {
+  const PlannedNode node;
+  for (Packet p : {from_tunnel("10.244.2.10", "10.244.1.12"), from_vf_pod("10.244.1.12"),
+                   from_wire("203.0.113.5", "10.244.1.10")}) {
+    p.proto = Proto::kIcmp;
+    for (int type = 0; type < 256; ++type) {
+      p.icmp_type = static_cast<std::uint8_t>(type);
+      const bool error = type == 3 || type == 11 || type == 12;
+      CHECK(node(p).fate == (error ? Fate::kPunt : Fate::kOutput));
+    }
+  }
+}
+
 TEST_CASE("a host-network endpoint is watched like any other") {
   Intent intent = node_a();
   intent.services[0].ports[0].endpoints.push_back(Endpoint{ip("172.30.0.11"), 6443, "node-a"});

@@ -28,23 +28,27 @@ TEST_CASE("the whole program of a node, row by row") {
   const std::string vf = kVfPodMac.to_string();
   const std::string veth = kVethPodMac.to_string();
   const std::string peer = kPeerMac.to_string();
-  const std::string wire = "in=uplink eth_dst=" + up + " ip_dst=172.30.0.11";
+  const std::string wire = "in=uplink eth_dst=" + up + " untagged ip_dst=172.30.0.11";
   const std::string overlay = "count dec_ttl eth_src=" + gw + " eth_dst=" + gw +
                               " encap(vni=4242 to=172.30.0.12 from=172.30.0.11 via=" + peer +
                               ") output=uplink";
   const std::string to_node = " -> count dec_ttl eth_src=" + gw + " eth_dst=" + n0 + " output=host";
   std::vector<std::string> want = {
-      "ingress 10 in=vf0 eth_src=" + vf + " ip_src=10.244.1.10 -> meta=0x10000 jump=connection",
-      "ingress 10 in=vf0 eth_src=" + vf + " arp -> punt",
-      "ingress 10 in=host eth_src=" + veth + " ip_src=10.244.1.12 -> meta=0x10000 jump=connection",
-      "ingress 10 in=host eth_src=" + veth + " arp -> punt",
-      "ingress 10 in=host eth_src=" + n0 + " ip_src=10.244.1.1 -> meta=0x10000 jump=connection",
-      "ingress 10 in=host eth_src=" + n0 + " ip_src=172.30.0.11 -> meta=0x10000 jump=connection",
-      "ingress 10 in=host eth_src=" + n0 + " arp -> punt",
+      "ingress 10 in=vf0 eth_src=" + vf +
+          " untagged ip_src=10.244.1.10 -> meta=0x10000 jump=connection",
+      "ingress 10 in=vf0 eth_src=" + vf + " arp untagged -> punt",
+      "ingress 10 in=host eth_src=" + veth +
+          " untagged ip_src=10.244.1.12 -> meta=0x10000 jump=connection",
+      "ingress 10 in=host eth_src=" + veth + " arp untagged -> punt",
+      "ingress 10 in=host eth_src=" + n0 +
+          " untagged ip_src=10.244.1.1 -> meta=0x10000 jump=connection",
+      "ingress 10 in=host eth_src=" + n0 +
+          " untagged ip_src=172.30.0.11 -> meta=0x10000 jump=connection",
+      "ingress 10 in=host eth_src=" + n0 + " arp untagged -> punt",
       "ingress 900 in=vf0 -> count drop",
       "ingress 900 in=host -> count drop",
       "ingress 10 in=uplink vni=4242 eth_dst=" + up +
-          " ip_dst=172.30.0.11 -> meta=0x20000 decap jump=connection",
+          " untagged ip_dst=172.30.0.11 -> meta=0x20000 decap jump=connection",
       "ingress 20 " + wire + " tcp l4_dst=30080 -> meta=0x30000 jump=connection",
       "ingress 20 " + wire + " tcp l4_dst=49152/0xe000 -> meta=0x30000 jump=connection",
       "ingress 20 " + wire + " udp l4_dst=49152/0xe000 -> meta=0x30000 jump=connection",
@@ -53,10 +57,19 @@ TEST_CASE("the whole program of a node, row by row") {
       "ingress 20 " + wire + " icmp icmp_type=11 -> meta=0x30000 punt",
       "ingress 20 " + wire + " icmp icmp_type=12 -> meta=0x30000 punt",
       "ingress 20 in=uplink eth_dst=" + up +
-          " ip_dst=10.244.1.0/24 -> meta=0x30000 jump=connection",
+          " untagged ip_dst=10.244.1.0/24 -> meta=0x30000 jump=connection",
+      "ingress 15 in=uplink ip_src=10.244.1.0/24 -> count drop",
+      "ingress 15 in=uplink ip_src=10.244.2.0/24 -> count drop",
+      "ingress 15 in=uplink ip_src=172.30.0.11 -> count drop",
+      "ingress 15 in=uplink ip_src=169.254.1.1 -> count drop",
+      "ingress 15 in=uplink ip_src=10.96.0.10 -> count drop",
       "ingress 900 in=uplink -> count drop",
       "ingress 1000 any -> count drop",
       "connection 1000 any -> jump=trap",
+      "trap 5 ip_src=10.244.1.0/24 meta=0x20000/0xf0000 -> count drop",
+      "trap 5 ip_src=172.30.0.11 meta=0x20000/0xf0000 -> count drop",
+      "trap 5 ip_src=169.254.1.1 meta=0x20000/0xf0000 -> count drop",
+      "trap 5 ip_src=10.96.0.10 meta=0x20000/0xf0000 -> count drop",
       "trap 10 ip_dst=10.96.0.10 -> punt",
       "trap 10 ip_dst=172.30.0.11 tcp l4_dst=30080 -> punt",
       "trap 10 ip_dst=169.254.1.1 tcp l4_dst=30080 -> punt",
@@ -69,8 +82,12 @@ TEST_CASE("the whole program of a node, row by row") {
       "trap 20 ip_src=10.244.1.0/24 ip_dst=10.244.1.10 tcp l4_dst=8080 -> punt",
       "trap 20 ip_src=10.244.2.10 ip_dst=10.244.1.0/24 tcp l4_src=8080 -> punt",
       "trap 20 ip_src=10.244.1.0/24 ip_dst=10.244.2.10 tcp l4_dst=8080 -> punt",
-      "trap 900 whole -> jump=forward",
-      "trap 1000 any -> punt",
+      "trap 20 ip_dst=10.244.1.0/24 icmp icmp_type=3 -> punt",
+      "trap 20 ip_dst=10.244.1.0/24 icmp icmp_type=11 -> punt",
+      "trap 20 ip_dst=10.244.1.0/24 icmp icmp_type=12 -> punt",
+      "trap 900 untagged whole -> jump=forward",
+      "trap 950 eth_type=0x800 untagged -> punt",
+      "trap 1000 any -> count drop",
       "forward 10 meta=0x7/0xffff -> count dec_ttl eth_src=" + up + " eth_dst=" + peer +
           " output=uplink",
       "forward 20 ip_dst=10.244.1.10 -> count dec_ttl eth_src=" + gw + " eth_dst=" + vf +
@@ -110,11 +127,11 @@ TEST_CASE("every rule says whose it is and why") {
     return std::count_if(program.rules.begin(), program.rules.end(),
                          [&](const Rule& r) { return r.owner == owner; });
   };
-  CHECK(owns("service/shop/web") == 1);
+  CHECK(owns("service/shop/web") == 3);
   CHECK(owns("service/shop/web:80/tcp") == 7);
   CHECK(owns("attachment/c1/eth0") == 4);
   CHECK(owns("attachment/c2/eth0") == 3);
-  CHECK(owns("node/node-b") == 2);
+  CHECK(owns("node/node-b") == 3);
   CHECK(owns("nexthop/172.30.0.12") == 1);
 }
 
@@ -143,7 +160,7 @@ TEST_CASE("two services with one endpoint share its rules") {
   again.ports[0].node_port = 0;
   intent.services.push_back(again);
   const Program program = planner::plan(intent);
-  CHECK(program.rules.size() == planner::plan(node_a()).rules.size() + 1);  // its cluster IP
+  CHECK(program.rules.size() == planner::plan(node_a()).rules.size() + 3);  // its cluster IP
   std::reverse(intent.services.begin(), intent.services.end());
   CHECK(planner::plan(intent) == program);
 }
@@ -166,13 +183,23 @@ TEST_CASE("an unresolved next hop has no rule, and its node none") {
       intent.next_hops[0].id = intent.outer_routes[0].next_hop = 0x10007;  // would alias id 7
     const bool hop_known = variant == 2;
     for (const Rule& rule : planner::plan(intent).rules) {
-      CHECK(rule.owner != "node/node-b");
+      // Its block is the overlay's all the same.
+      CHECK((rule.owner != "node/node-b" || rule.stage == Stage::kIngress));
       if (!hop_known) CHECK_FALSE(rule.owner.starts_with("nexthop/"));
     }
   }
   Intent intent = node_a();
   intent.outer_routes.clear();
-  for (const Rule& rule : planner::plan(intent).rules) CHECK(rule.owner != "node/node-b");
+  for (const Rule& rule : planner::plan(intent).rules) {
+    CHECK((rule.owner != "node/node-b" || rule.stage == Stage::kIngress));
+  }
+}
+
+TEST_CASE("a node whose block is everything forbids nobody") {
+  Intent intent = node_a();
+  intent.nodes[1].pod_cidr = {};
+  for (const auto& line : lines(planner::plan(intent)))
+    CHECK(line.find("in=uplink ip_src=0.0.0.0/0") == std::string::npos);
 }
 
 TEST_CASE("without a node of its own there is nothing to plan") {

@@ -186,6 +186,21 @@ TEST_CASE("an ICMP error about a translated connection is translated with its qu
   CHECK(world.counter("icmp_errors_translated") == 4);
 }
 
+TEST_CASE("an ICMP error about no connection of ours reaches the pod as it is") {
+  World world;
+  world.serve({endpoint(kPodB)});
+  const auto quoted = test::ip_of(test::udp_frame(kFromPod, {kPod1, kPodC}, 1, 2));
+  const auto sent =
+      world.give(World::side_of(kPodC),
+                 test::icmp_error_frame({kGatewayMac, kGatewayMac}, {kPodC, kPod1}, 3, 3, quoted));
+  REQUIRE(sent.size() == 1);
+  const Delivered error = World::read(sent[0]);
+  CHECK(error.how == "vf0");
+  CHECK(error.packet.checksums_ok());
+  CHECK(error.packet.src == kPodC);
+  CHECK(test::quoted_view(error.packet.payload)->dst == kPodC);
+}
+
 TEST_CASE("a router's error about a masqueraded packet reaches the pod, from the router") {
   World world;
   const auto sent = world.udp(World::side_of(kPod1), kPod1, 40000, kOutside, 53);

@@ -19,6 +19,10 @@ TEST_CASE("nobody outside has an address of this node") {
     }
   }
   CHECK(world.counter("spoofed") == 12);
+  const Side plain{model::PortId::uplink(), model::meta::kWire, kRouterMac};
+  CHECK(world.udp(plain, kPodB, 1, kPod2, 2).empty());
+  CHECK(world.counter("spoofed") == 13);
+  CHECK(world.udp(World::side_of(kPodB), kPodB, 1, kPod2, 2).size() == 1);
 }
 
 TEST_CASE("without a verdict of the ingress rules the slow path judges itself") {
@@ -85,6 +89,127 @@ TEST_CASE("a flood of SYNs makes room for itself only, established connections s
   CHECK(world.slow.connection_count() == 16);
   CHECK(world.slow.promoted_count() == 8);
   CHECK(world.counter("connections_evicted") == 192);
+}
+
+TEST_CASE("half-open connections give back the masquerade ports of an endpoint, the oldest first") {
+  auto intent = cluster();
+  intent.masquerade = {50176, 50183};
+  World world(intent);
+  world.serve({endpoint(kPodB)});
+  const Side wire = World::side_of(kOutside);
+  const Delivered kept = world.handshake(wire, kOutside, 1, kNodeA, kNodePort);
+  for (std::uint16_t n = 100; n < 107; ++n) {
+    CHECK(world.tcp(wire, kOutside, n, kNodeA, kNodePort, test::kTcpSynFlag).size() == 1);
+    world.clock.advance(std::chrono::milliseconds(1));
+  }
+  // Every port is taken. Who comes now gets through, handshakes that are under way too.
+  for (std::uint16_t n = 200; n < 203; ++n) {
+    world.handshake(wire, kOutside2, n, kNodeA, kNodePort);
+  }
+  CHECK(world.counter("masquerade_exhausted") == 0);
+  CHECK(world.counter("connections_evicted") == 3);
+  CHECK(world.slow.promoted_count() == 4);
+  CHECK(world.slow.connection_count() == 8);
+  std::string left;
+  for (const auto& info : world.slow.connections(10)) {
+    if (info.state == "new") left += info.original.substr(0, info.original.find(' ')) + " ";
+  }
+  for (const char* gone : {":100 ", ":101 ", ":102 "}) CHECK(left.find(gone) == std::string::npos);
+  const auto answer = world.tcp(World::side_of(kPodB), kPodB, kTargetPort, kept.packet.src,
+                                kept.packet.src_port, test::kTcpAckFlag);
+  REQUIRE(answer.size() == 1);
+  CHECK(World::read(answer[0]).packet.dst == kOutside);
+  // Established ones keep theirs.
+  for (std::uint16_t n = 300; n < 304; ++n) {
+    world.handshake(wire, kOutside2, n, kNodeA, kNodePort);
+  }
+  CHECK(world.tcp(wire, kOutside2, 304, kNodeA, kNodePort, test::kTcpSynFlag).empty());
+  CHECK(world.counter("masquerade_exhausted") == 1);
+  CHECK(world.slow.promoted_count() == 8);
+}
+
+TEST_CASE("a port whose connection has flows isn't given away, answered or not") {
+  auto intent = cluster();
+  intent.masquerade = {50176, 50176};
+  World world(intent);
+  for (int i = 0; i < 2; ++i) {
+    CHECK(world.udp(World::side_of(kPod1), kPod1, 9, kOutside, 53).size() == 1);
+  }
+  REQUIRE(world.slow.promoted_count() == 1);
+  CHECK(world.udp(World::side_of(kPod2), kPod2, 9, kOutside, 53).empty());
+  CHECK(world.counter("masquerade_exhausted") == 1);
+  world.slow.demote_all();
+  CHECK(world.udp(World::side_of(kPod2), kPod2, 9, kOutside, 53).size() == 1);
+}
+
+TEST_CASE("a known connection's addresses are worth nothing from another side") {
+  World world;
+  world.serve({endpoint(kPodB), endpoint(kNodeB)});
+  std::vector<std::uint16_t> ports;
+  const Side pod = World::side_of(kPod1);
+  const Side plain{model::PortId::uplink(), model::meta::kWire, kRouterMac};
+  const auto spoofed_by = [&](const auto& send) {
+    const auto before = world.counter("spoofed");
+    CHECK(send().empty());
+    return world.counter("spoofed") - before;
+  };
+  Ipv4 receiver;
+  SUBCASE("a remote pod") {
+    world.serve({endpoint(kPodB)});
+    receiver = kPodB;
+  }
+  SUBCASE("another node") {
+    world.serve({endpoint(kNodeB)});
+    receiver = kNodeB;
+  }
+  const auto query = world.udp(pod, kPod1, 40000, kVip, kServicePort);
+  REQUIRE(query.size() == 1);
+  CHECK(spoofed_by([&] { return world.udp(plain, receiver, kTargetPort, kPod1, 40000); }) == 1);
+  CHECK(world.slow.connections(1).at(0).state == "new");
+  // Nor is an error about it that an outsider makes up.
+  const auto sent = test::vxlan_view(query[0].frame)->inner;
+  CHECK(spoofed_by([&] {
+          return world.give(
+              plain, test::icmp_error_frame({kRouterMac, kUplinkMac}, {kOutside, kPod1}, 3, 3,
+                                            test::ip_of(sent)));
+        }) == 1);
+  // Nor the rest of an answer in fragments.
+  const Side tunnel = World::side_of(receiver);
+  const auto parts =
+      test::fragments_of(test::udp_frame({kGatewayMac, kGatewayMac}, {receiver, kPod1}, kTargetPort,
+                                         40000, std::string(2000, 'z')),
+                         1400);
+  REQUIRE(world.give(tunnel, parts[0]).size() == 1);
+  CHECK(spoofed_by([&] { return world.give(plain, parts[1]); }) == 1);
+  CHECK(world.give(tunnel, parts[1]).size() == 1);
+}
+
+TEST_CASE("a client outside is not one in the overlay") {
+  World world;
+  world.serve({endpoint(kPod2)});
+  world.handshake(World::side_of(kOutside), kOutside, 1, kNodeA, kNodePort);
+  const Side tunnel{model::PortId::uplink(), model::meta::kTunnel, kGatewayMac};
+  CHECK(world.tcp(tunnel, kOutside, 1, kNodeA, kNodePort, test::kTcpRstFlag).empty());
+  CHECK(world.slow.promoted_count() == 1);
+  CHECK(world.counter("spoofed") == 1);
+}
+
+TEST_CASE("connections from outside to a pod make room when they are silent") {
+  Options options;
+  options.max_connections = 4;
+  World world(cluster(), options);
+  const Side pod = World::side_of(kPod1);
+  world.sink.accept_next = 0;
+  for (std::uint16_t n = 1; n <= 4; ++n) {
+    for (const auto flags : {test::kTcpSynFlag | test::kTcpAckFlag, test::kTcpAckFlag + 0}) {
+      CHECK(world.tcp(pod, kPod1, 80, kOutside, n, static_cast<std::uint8_t>(flags)).size() == 1);
+    }
+  }
+  CHECK(world.udp(pod, kPod1, 9, kOutside, 53).empty());
+  CHECK(world.counter("table_full") == 1);
+  world.clock.advance(options.timeouts.tcp_closing);
+  CHECK(world.udp(pod, kPod1, 9, kOutside, 53).size() == 1);
+  CHECK(world.counter("connections_evicted") == 1);
 }
 
 TEST_CASE("a table full of established connections takes no more") {

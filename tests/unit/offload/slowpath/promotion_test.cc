@@ -35,6 +35,9 @@ TEST_CASE("an established service connection gets exactly two rules") {
   match.l4_src = exact(40000);
   match.l4_dst = exact(kServicePort);
   match.tcp_flags = model::Masked<std::uint8_t>{0, 0x07};
+  match.untagged = true;
+  match.whole = true;
+  match.meta = model::Masked<std::uint32_t>{model::meta::kLocal, model::meta::kOriginMask};
   CHECK((forward->match == match));
   CHECK((forward->actions == std::vector<Action>{model::SetIpDst{kPodB},
                                                  model::SetL4Dst{kTargetPort}, model::Count{},
@@ -48,6 +51,7 @@ TEST_CASE("an established service connection gets exactly two rules") {
   match.ip_dst = Prefix4{kPod1, 32};
   match.l4_src = exact(kTargetPort);
   match.l4_dst = exact(40000);
+  match.meta = model::Masked<std::uint32_t>{model::meta::kTunnel, model::meta::kOriginMask};
   CHECK((reply->match == match));
   CHECK(
       (reply->actions == std::vector<Action>{model::SetIpSrc{kVip}, model::SetL4Src{kServicePort},

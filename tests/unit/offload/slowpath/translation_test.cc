@@ -129,6 +129,13 @@ TEST_CASE("UDP is translated there and back by every row of the table") {
     CHECK(answer.packet.src == row.address);
     CHECK(answer.packet.dst == row.client);
     CHECK(answer.packet.dst_port == 40000);
+    // The flows take only what comes from where the two are.
+    REQUIRE(world.sink.rules.size() == 2);
+    for (const auto& [handle, rule] : world.sink.rules) {
+      const bool forward = rule.match.ip_dst == Prefix4{row.address, 32};
+      const Side from = World::side_of(forward ? row.client : row.endpoint);
+      CHECK((rule.match.meta == model::Masked<std::uint32_t>{from.meta, model::meta::kOriginMask}));
+    }
   }
 }
 
@@ -204,6 +211,9 @@ TEST_CASE("A masquerade port is shared by different remotes and unique for one")
     ports.insert(World::read(sent[0]).packet.src_port);
   }
   CHECK(ports.size() == 2);
+  for (const std::uint16_t port : ports) {
+    CHECK(world.udp(World::side_of(kOutside), kOutside, 53, kNodeA, port).size() == 1);
+  }
   CHECK(world.udp(pod, kPod1, 1002, kOutside, 53).empty());
   CHECK(world.counter("masquerade_exhausted") == 1);
   CHECK(world.udp(pod, kPod1, 1002, kOutside, 54).size() == 1);

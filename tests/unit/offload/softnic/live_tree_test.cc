@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -80,6 +81,43 @@ TEST_CASE("a new process takes over the tree, its root directory stays the same 
   REQUIRE(tree->publish(wanted));
   CHECK(on_disk(directory.tree()) == wanted);
   CHECK(held->read("a/empty/file") == "3");
+}
+
+TEST_CASE("a tree that was half removed, by whatever, is taken over") {
+  Directory directory;
+  REQUIRE(LiveTree::open(directory.tree())->publish(kSmall));
+  SUBCASE("all files, no directory") {
+    fs::remove(directory.tree() + "/a/b/file");
+    fs::remove(directory.tree() + "/a/link");
+    fs::remove(directory.tree() + "/top");
+  }
+  SUBCASE("a directory where a link and a file belong") {
+    fs::remove(directory.tree() + "/a/link");
+    fs::create_directories(directory.tree() + "/a/link/left/over");
+    fs::remove(directory.tree() + "/top");
+    fs::create_directory(directory.tree() + "/top");
+  }
+  SUBCASE("what is none of ours") {
+    fs::remove_all(directory.tree() + "/a/b");
+    REQUIRE(::mkfifo((directory.tree() + "/a/b").c_str(), 0600) == 0);
+    REQUIRE(os::write_file_atomic(directory.tree() + "/a/large", std::string(5000, 'x')));
+  }
+  auto tree = LiveTree::open(directory.tree());
+  REQUIRE_MESSAGE(tree, tree.error().to_string());
+  const auto done = tree->publish(kSmall);
+  REQUIRE_MESSAGE(done, done.error().to_string());
+  CHECK(on_disk(directory.tree()) == kSmall);
+}
+
+TEST_CASE("a directory all of whose files change stays") {
+  Directory directory;
+  auto tree = LiveTree::open(directory.tree());
+  REQUIRE(tree);
+  REQUIRE(tree->publish({{"a/b/one", {false, "1"}}}));
+  const Tree wanted{{"a/b/two", {false, "2"}}};
+  const auto done = tree->publish(wanted);
+  REQUIRE_MESSAGE(done, done.error().to_string());
+  CHECK(on_disk(directory.tree()) == wanted);
 }
 
 TEST_CASE("a new directory appears with all that is in it") {

@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""pmd.rules: how fast DPDK's own dpdk-test-flow-perf, unmodified, installs rules into net_esw.
+"""pmd.rules: how fast DPDK's own dpdk-test-flow-perf, unmodified, puts rules into net_esw.
 
-Prints the tool's own rate (pmd.rules, wall clock), and rules a second of CPU time of its process
-(pmd.rules.cpu: a run's CPU time less that of a run with few rules), in millions.
+In millions: pmd.rules is rules a second of CPU time of the tool's process (a run's CPU time less that
+of a run with few rules), pmd.rules.wall and pmd.rules.delete are the rates that the tool prints for
+insertion and deletion.
 """
 import os
 import re
@@ -15,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 
-RUNS = 7
+RUNS = 5
 RULES = 1_000_000
 FEW = 32  # one batch: the start of EAL and of the tool
 TOOL = "dpdk-test-flow-perf"
@@ -32,21 +33,21 @@ def trusted(path):
         path = parent
 
 
-def run(plugin, rules):
+def run(plugin, rules, *more):
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         [TOOL, "--no-huge", "--no-pci", "--no-telemetry", "--no-shconf", "-m", "512", "-l", "0",
          f"--file-prefix=slbench{os.getpid()}", "-d", plugin,
          "--vdev", "net_esw0,representor=[0-1],rules=1048576,host=0", "--",
          "--portmask=0x1", "--transfer", "--group=1", "--ether", "--ipv4", "--count", "--drop",
-         f"--rules-count={rules}", f"--rules-batch={min(rules, 100000)}"],
+         f"--rules-count={rules}", f"--rules-batch={min(rules, 100000)}", *more],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    found = re.search(r"Latency \| Insertion.*insertion rate -> ([0-9.]+) K", done.stdout)
-    if done.returncode != 0 or not found:
+    rates = dict(re.findall(r"Latency \| (Insertion|Deletion).*rate -> ([0-9.]+) K", done.stdout))
+    if done.returncode != 0 or "Insertion" not in rates:
         sys.exit(f"{TOOL} failed ({done.returncode}):\n{done.stdout}")
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return float(found.group(1)) / 1000, cpu
+    return {what: float(rate) / 1000 for what, rate in rates.items()}, cpu
 
 
 def bench(name, samples):
@@ -70,16 +71,20 @@ def main():
     with tempfile.TemporaryDirectory(dir=cache, prefix="slbench-") as private:
         if not trusted(plugin):
             plugin = shutil.copy(plugin, private)
-        rates, cpus = [], []
-        for _ in range(RUNS):
-            _, base = run(plugin, FEW)
-            rate, cpu = run(plugin, RULES)
-            rates.append(rate)
-            cpus.append(RULES / max(cpu - base, 1e-3) / 1e6)
-        shutil.rmtree(f"/var/run/dpdk/slbench{os.getpid()}", ignore_errors=True)
-    if "pmd.rules".startswith(only):
-        bench("pmd.rules", rates)
-    bench("pmd.rules.cpu", cpus)
+        try:
+            walls, cpus, deletions = [], [], []
+            for _ in range(RUNS):
+                _, base = run(plugin, FEW)
+                rates, cpu = run(plugin, RULES)
+                walls.append(rates["Insertion"])
+                cpus.append(RULES / max(cpu - base, 1e-3) / 1e6)
+                deletions.append(run(plugin, RULES, "--deletion-rate")[0]["Deletion"])
+        finally:
+            shutil.rmtree(f"/var/run/dpdk/slbench{os.getpid()}", ignore_errors=True)
+    for name, samples in (("pmd.rules", cpus), ("pmd.rules.wall", walls),
+                          ("pmd.rules.delete", deletions)):
+        if name.startswith(only):
+            bench(name, samples)
 
 
 if __name__ == "__main__":

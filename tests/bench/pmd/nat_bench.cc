@@ -199,7 +199,7 @@ void bench(const Setup& setup, const std::string& pcap, rte_mempool* pool, const
     ethdevs.push_back(open_port(device + suffix, pool));
   }
   {
-    const auto kept = rules(device, ethdevs);
+    [[maybe_unused]] const auto kept = rules(device, ethdevs);
     // The uplink, which is the proxy, last: with it the packets begin to flow.
     for (auto it = ethdevs.rbegin(); it != ethdevs.rend(); ++it) {
       need(::rte_eth_dev_start(*it) == 0, "start");

@@ -26,8 +26,11 @@ std::uint16_t checksum(const std::uint8_t* at, std::size_t n) {
 }  // namespace
 
 std::vector<std::uint8_t> packet(std::uint32_t i) {
-  std::vector<std::uint8_t> p(kGateway.bytes.begin(), kGateway.bytes.end());
-  p.insert(p.end(), kSource.bytes.begin(), kSource.bytes.end());
+  std::vector<std::uint8_t> p;
+  p.reserve(60);
+  for (const auto& mac : {kGateway, kSource}) {
+    for (const auto byte : mac.bytes) p.push_back(byte);
+  }
   put(p, 0x0800, 2);
   put(p, 0x4500002e, 4);  // 46 bytes of IP
   put(p, i, 2);

@@ -50,7 +50,7 @@ std::vector<engine::PortView> SoftDevices::ports() const {
   views.push_back(view(model::PortId::uplink(), softnic::kUplinkPort));
   views.back().device = uplink_;
   views.back().note = "the wire; shared with the kernel";
-  views.push_back(view(model::PortId::host(), softnic::kUplinkPort + 1));
+  views.push_back(view(model::PortId::host(), softnic::kHostPort));
   views.back().device = bridge_;
   views.back().note = "the node and its veth pods";
   for (const auto& vf : nic_.vfs()) {

@@ -138,7 +138,7 @@ Status Daemon::start_host() {
   SLUICE_TRY(host_, host::HostNetwork::create(options, nic_->representors(), log_.named("host")));
   SLUICE_TRY(auto leg, legs::open_packet_leg(nic_->representors(), host_->host_leg(),
                                              legs::PacketLegOptions{nic_->uplink_mtu()}));
-  SLUICE_CHECK_OK(sink_.attach(softnic::kUplinkPort + 1, std::move(leg)));
+  SLUICE_CHECK_OK(sink_.attach(softnic::kHostPort, std::move(leg)));
   SLUICE_TRY(hops_, host::NextHops::create(
                         *loop_, flags_.uplink,
                         [this] {

@@ -30,8 +30,6 @@ struct Flags {
   bool log_json = false;
 
   std::string socket() const { return run_dir + "/offload.sock"; }
-  std::string vf_socket() const { return run_dir + "/vf.sock"; }
-  std::string sysfs() const { return run_dir + "/sysfs"; }
 };
 
 // nullopt: the program ends now with `exit_code` (help, a bad flag; it has been said).

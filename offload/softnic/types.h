@@ -13,9 +13,10 @@
 
 namespace sluice::softnic {
 
-inline constexpr std::uint16_t kMaxVfs = 30;      // the eswitch's ports: uplink, host, 30 VFs
-inline constexpr std::uint16_t kUplinkPort = 0;   // switch port numbers
-inline constexpr std::uint16_t kFirstVfPort = 2;  // 1 is the host port, which is not the NIC's
+inline constexpr std::uint16_t kMaxVfs = 30;     // the eswitch's ports: uplink, host, 30 VFs
+inline constexpr std::uint16_t kUplinkPort = 0;  // switch port numbers
+inline constexpr std::uint16_t kHostPort = 1;    // not the NIC's: the node's bridge is behind it
+inline constexpr std::uint16_t kFirstVfPort = 2;
 
 struct Options {
   std::string uplink;          // the real netdev that is the wire; it keeps its addresses

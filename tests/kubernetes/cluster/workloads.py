@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The objects that tests create, as JSON."""
+
+from __future__ import annotations
+
+from cluster import image, sluice
+
+PORT = 8080
+APP = "app"
+
+
+def container(vfs: int = 0, claims: tuple[str, ...] = ()) -> dict:
+    """agnhost's HTTP server tells its name and whom it sees; with a short readiness probe."""
+    resources: dict = {}
+    if vfs:
+        resources["limits"] = {sluice.RESOURCE: vfs}
+    if claims:
+        resources["claims"] = [{"name": name} for name in claims]
+    return {
+        "name": "server",
+        "image": image.AGNHOST,
+        "imagePullPolicy": "Never",
+        "args": ["netexec", f"--http-port={PORT}", "--udp-port=-1"],
+        "ports": [{"containerPort": PORT}],
+        "readinessProbe": {
+            "httpGet": {"path": "/hostname", "port": PORT},
+            "periodSeconds": 1,
+            "timeoutSeconds": 2,
+        },
+        "resources": resources,
+    }
+
+
+def pod_spec(vfs: int = 0, node: str = "") -> dict:
+    spec: dict = {
+        "containers": [container(vfs)],
+        "terminationGracePeriodSeconds": 1,
+        "enableServiceLinks": False,
+        "dnsPolicy": "Default",
+    }
+    if node:
+        spec["nodeSelector"] = {"kubernetes.io/hostname": node}
+    return spec
+
+
+def pod(name: str, vfs: int = 0, node: str = "") -> dict:
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "labels": {APP: name}},
+        "spec": pod_spec(vfs, node),
+    }
+
+
+def deployment(name: str, replicas: int, vfs: int = 0) -> dict:
+    """Evenly over both nodes."""
+    labels = {APP: name}
+    spec = pod_spec(vfs)
+    spec["topologySpreadConstraints"] = [{
+        "maxSkew": 1,
+        "topologyKey": "kubernetes.io/hostname",
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {"matchLabels": labels},
+    }]  # fmt: skip
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": spec},
+        },
+    }

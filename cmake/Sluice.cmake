@@ -48,7 +48,8 @@ endfunction()
 
 # Folders under tests/ whose subjects use threads: their tests also run under ThreadSanitizer.
 set(SLUICE_TSAN_FOLDERS
-  unit/common/os unit/offload/engine unit/offload/eswitch unit/offload/legs unit/offload/rpc
+  unit/common/kube unit/common/os unit/device-plugin/dra unit/device-plugin/metrics
+  unit/offload/engine unit/offload/eswitch unit/offload/legs unit/offload/rpc
   unit/offload/slowpath)
 foreach(folder ${SLUICE_TSAN_FOLDERS})
   if(NOT IS_DIRECTORY "${CMAKE_SOURCE_DIR}/tests/${folder}")

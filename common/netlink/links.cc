@@ -194,4 +194,21 @@ Status Rtnl::set_vf_mac(IfIndex pf, std::uint32_t vf, const MacAddr& mac) {
                        "set MAC " + mac.to_string() + " of VF " + std::to_string(vf) + on_link(pf));
 }
 
+Result<VfAttributesByIndex> Rtnl::vf_attributes(IfIndex pf) {
+  const std::string what = "read the VFs of link " + std::to_string(pf.value);
+  if (pf.value == 0) return fail(Code::kNotFound, what + ": 0 is no link's index");
+  MessageWriter message(RTM_GETLINK, 0);
+  message.put_struct(link_header(pf));
+  message.put_number(IFLA_EXT_MASK, std::uint32_t{RTEXT_FILTER_VF} | kSkipStats);
+  SLUICE_TRY(const auto replies, impl_->transport.request(message, what));
+  VfAttributesByIndex all;
+  for (const auto& reply : replies) {
+    if (reply.type != RTM_NEWLINK) continue;
+    auto some = decode_vf_attributes(reply.message());
+    if (!some) return fail(std::move(some).error().with(what));
+    all.merge(*some);
+  }
+  return all;
+}
+
 }  // namespace sluice::netlink

@@ -17,6 +17,7 @@
 
 #include "common/base/addr.h"
 #include "common/base/result.h"
+#include "common/netlink/vf_attributes.h"
 #include "common/os/netns.h"
 
 namespace sluice::netlink {
@@ -85,6 +86,15 @@ struct Route {
   std::uint32_t table = 254;  // main
 };
 
+// A default route of the tables main or default, of either family, by all the links it leads out
+// of: one, or a multipath route's several.
+struct DefaultRoute {
+  bool ipv6 = false;
+  std::uint32_t table = 254;
+  std::vector<IfIndex> links;
+  std::uint32_t nexthop = 0;  // id of its nexthop object; 0: none
+};
+
 // The kernel's answer to "how would a packet to X leave": RTM_GETROUTE.
 struct RouteLookup {
   IfIndex link;
@@ -124,6 +134,9 @@ class Rtnl {
   Status delete_fdb(IfIndex port, const MacAddr& mac);  // gone: success
   // The administrative MAC of a PF's VF (IFLA_VF_MAC).
   Status set_vf_mac(IfIndex pf, std::uint32_t vf, const MacAddr& mac);
+  // What is set on a PF's VFs, by their index. One message of the kernel holds at most 64 KiB of
+  // it, about 250 VFs: those beyond are missing.
+  Result<VfAttributesByIndex> vf_attributes(IfIndex pf);
 
   Result<std::vector<Address>> addresses(IfIndex link);  // IPv4; {0}: of all links
   Status add_address(const Address& address);            // exists: success
@@ -133,6 +146,7 @@ class Rtnl {
   // IPv4, unicast, with one next hop; others (multipath, via an IPv6 address) are left out.
   Result<std::vector<Route>> routes(std::uint32_t table = 254);
   Result<RouteLookup> lookup_route(Ipv4 destination);
+  Result<std::vector<DefaultRoute>> default_routes();  // IPv4 and IPv6
 
   Result<std::vector<Neighbour>> neighbours(IfIndex link);  // IPv4
   Status replace_neighbour(

@@ -19,6 +19,7 @@ struct Rtnl::Impl {
   // A request whose answer is its ACK. An error number in `fine` is success.
   Status change(MessageWriter& message, std::string_view what,
                 std::initializer_list<int> fine = {});
+  Result<std::vector<DefaultRoute>> default_routes(bool ipv6, std::uint32_t table);
 };
 
 // The values of all replies that are about what was asked.

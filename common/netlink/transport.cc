@@ -10,8 +10,8 @@
 namespace sluice::netlink {
 namespace {
 
-// The kernel fills dumps up to 32 KiB a datagram; single answers are smaller, unless a PF's VFs
-// are asked for, which nothing here does.
+// The kernel fills dumps up to 32 KiB a datagram; single answers are smaller, and one about a PF's
+// VFs, without their counters, is under 256 bytes a VF.
 constexpr std::size_t kBufferBytes = std::size_t{256} << 10U;
 
 Error protocol_error(std::string_view what, const char* reason) {

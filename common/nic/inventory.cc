@@ -1,186 +1,244 @@
 // SPDX-License-Identifier: Apache-2.0
+// Which functions there are, what kind each is, and whose the VFs are.
 #include "common/nic/inventory.h"
 
 #include <algorithm>
-#include <charconv>
 
-#include "common/nic/sysfs.h"
+#include "common/nic/reader.h"
 
 namespace sluice::nic {
 namespace {
 
-constexpr const char* kDevices = "bus/pci/devices";
+constexpr std::uint32_t kNetwork = 0x02, kAccelerator = 0x12;
 
-std::string device_path(const PciAddress& address) {
-  return std::string(kDevices) + "/" + address.to_string();
+bool is_gpu(std::uint32_t class_code) {
+  // VGA, 3D and "other display" controllers; compute cards without a display are accelerators.
+  const std::uint32_t subclass = class_code >> 8U;
+  return subclass == 0x0300 || subclass == 0x0302 || subclass == 0x0380 ||
+         class_code >> 16U == kAccelerator;
 }
 
-std::string last_part(const std::string& link) {
-  const auto slash = link.rfind('/');
-  return slash == std::string::npos ? link : link.substr(slash + 1);
-}
-
-// "" where there is no link: unbound.
-Result<std::string> read_driver(const os::Root& sysfs, const std::string& device) {
-  auto link = sysfs.read_link(device + "/driver");
-  if (link) return last_part(*link);
-  if (link.error().code == Code::kNotFound) return std::string();
-  return fail(std::move(link).error());
-}
-
-Result<Netdev> read_netdev(const os::Root& sysfs, const std::string& path, std::string name) {
-  Netdev netdev;
-  netdev.name = std::move(name);
-  SLUICE_TRY(netdev.if_index, read_number(sysfs, path + "/ifindex"));
-  SLUICE_TRY(const auto address, sysfs.read_line(path + "/address"));
-  // InfiniBand has 20 bytes: no MAC, and nothing wrong with it.
-  constexpr std::size_t kInfinibandText = 59;
-  if (address.size() != kInfinibandText) {
-    SLUICE_TRY(netdev.mac, MacAddr::parse(address));
+std::string joined(const std::vector<Error>& problems) {
+  constexpr std::size_t kMaxReason = 1024;
+  std::string reason;
+  for (const auto& problem : problems) {
+    if (!reason.empty()) reason += "; ";
+    reason += problem.to_string();
+    if (reason.size() > kMaxReason) return reason.substr(0, kMaxReason) + "...";
   }
-  // Not readable while the link is down.
-  netdev.carrier = read_optional(sysfs, path + "/carrier") == "1";
-  return netdev;
+  return reason;
 }
 
-// The function's own netdev. In switchdev mode a PF's directory also holds the representors.
-Result<std::optional<Netdev>> find_netdev(const os::Root& sysfs, const std::string& device) {
-  const auto names = sysfs.list(device + "/net");
-  if (!names) {
-    if (names.error().code == Code::kNotFound) return std::nullopt;
-    return fail(names.error());
-  }
-  for (const auto& name : *names) {
-    const std::string path = device + "/net/" + name;
-    const auto port = parse_port_name(read_optional(sysfs, path + "/phys_port_name"));
-    if (port && !port->uplink) continue;
-    auto netdev = read_netdev(sysfs, path, name);
-    if (netdev) return std::optional<Netdev>(std::move(*netdev));
-    // Renamed or moved away since it was listed: the same as not having been there.
-    if (sysfs.exists(path)) return fail(std::move(netdev).error());
-  }
-  return std::nullopt;
-}
-
-Result<Vf> read_vf(const os::Root& sysfs, const PciAddress& address, std::uint16_t index) {
-  const std::string device = device_path(address);
-  if (!sysfs.exists(device)) {
-    return fail(Code::kNotFound, "virtfn" + std::to_string(index) + " leads to " +
-                                     address.to_string() + ", which is not there");
-  }
-  Vf vf;
-  vf.address = address;
-  vf.index = index;
-  SLUICE_TRY(vf.driver, read_driver(sysfs, device));
-  SLUICE_TRY(vf.netdev, find_netdev(sysfs, device));
-  return vf;
-}
-
-std::optional<std::uint16_t> virtfn_index(std::string_view entry) {
-  constexpr std::string_view kPrefix = "virtfn";
-  if (!entry.starts_with(kPrefix)) return std::nullopt;
-  std::uint16_t index = 0;
-  const char* const end = entry.data() + entry.size();
-  const auto [next, error] = std::from_chars(entry.data() + kPrefix.size(), end, index);
-  if (error != std::errc{} || next != end) return std::nullopt;
-  return index;
-}
-
-Result<Vf> follow_virtfn(const os::Root& sysfs, const std::string& link, std::uint16_t index) {
-  SLUICE_TRY(const auto target, sysfs.read_link(link));
-  SLUICE_TRY(const auto address, PciAddress::parse(last_part(target)));
-  return read_vf(sysfs, address, index);
-}
-
-void read_vfs(const os::Root& sysfs, const std::vector<std::string>& entries, Pf& pf,
-              std::vector<Broken>& broken) {
-  for (const auto& entry : entries) {
-    const auto index = virtfn_index(entry);
-    if (!index) continue;
-    const std::string link = device_path(pf.address) + "/" + entry;
-    auto vf = follow_virtfn(sysfs, link, *index);
-    if (vf) {
-      pf.vfs.push_back(std::move(*vf));
-    } else if (sysfs.read_link(link)) {  // else: the VFs were taken away meanwhile
-      broken.push_back({pf.address.to_string() + "/" + entry, vf.error().to_string()});
-    }
-  }
-  std::sort(pf.vfs.begin(), pf.vfs.end(),
-            [](const Vf& a, const Vf& b) { return a.index < b.index; });
-}
-
-bool contains(const std::vector<std::string>& sorted, const char* name) {
-  return std::binary_search(sorted.begin(), sorted.end(), name);
-}
-
-// A function with SR-IOV that is a network controller (class 0x02....) and no VF itself.
-bool is_pf(const os::Root& sysfs, const std::string& device,
-           const std::vector<std::string>& entries) {
-  if (!contains(entries, "sriov_totalvfs") || contains(entries, "physfn")) return false;
-  const std::string device_class = read_optional(sysfs, device + "/class");
-  return device_class.empty() || device_class.starts_with("0x02");
-}
-
-Result<Pf> read_pf(const os::Root& sysfs, const PciAddress& address,
-                   const std::vector<std::string>& entries, std::vector<Broken>& broken) {
-  const std::string device = device_path(address);
-  Pf pf;
-  pf.address = address;
-  SLUICE_TRY(const auto vendor, read_number(sysfs, device + "/vendor", 0xffff));
-  SLUICE_TRY(const auto id, read_number(sysfs, device + "/device", 0xffff));
-  SLUICE_TRY(const auto total, read_number(sysfs, device + "/sriov_totalvfs", 0xffff));
-  pf.vendor = static_cast<std::uint16_t>(vendor);
-  pf.device = static_cast<std::uint16_t>(id);
-  pf.total_vfs = static_cast<std::uint16_t>(total);
-  SLUICE_TRY(pf.driver, read_driver(sysfs, device));
-  SLUICE_TRY(pf.netdev, find_netdev(sysfs, device));
-  if (pf.netdev) {
-    pf.switch_id = read_optional(sysfs, device + "/net/" + pf.netdev->name + "/phys_switch_id");
-  }
-  // "-1" (no NUMA) is not a number here, which is what it means.
-  const auto numa = read_number(sysfs, device + "/numa_node", 0xffff);
-  if (numa) pf.numa_node = static_cast<int>(*numa);
-  read_vfs(sysfs, entries, pf, broken);
-  return pf;
-}
-
-void read_device(const os::Root& sysfs, const std::string& name, Inventory& inventory) {
-  const auto broken = [&](const Error& error) {
-    // Gone since it was listed: not broken, just not there.
-    if (sysfs.exists(std::string(kDevices) + "/" + name)) {
-      inventory.broken.push_back({name, error.to_string()});
-    }
-  };
-  const auto address = PciAddress::parse(name);
-  if (!address) return broken(address.error());
-  const std::string device = device_path(*address);
-  const auto entries = sysfs.list(device);
-  if (!entries) return broken(entries.error());
-  if (!is_pf(sysfs, device, *entries)) return;
-  auto pf = read_pf(sysfs, *address, *entries, inventory.broken);
-  if (!pf) return broken(pf.error());
-  inventory.pfs.push_back(std::move(*pf));
+template <class T>
+void sort_by_address(std::vector<T>& functions) {
+  std::sort(functions.begin(), functions.end(),
+            [](const T& a, const T& b) { return a.address < b.address; });
 }
 
 }  // namespace
 
-Result<std::uint32_t> read_number(const os::Root& sysfs, const std::string& path,
-                                  std::uint32_t limit) {
-  SLUICE_TRY(const auto text, sysfs.read_line(path));
-  const bool hex = text.starts_with("0x");
-  std::uint32_t value = 0;
-  const char* const begin = text.data() + (hex ? 2 : 0);
-  const char* const end = text.data() + text.size();
-  const auto [next, error] = std::from_chars(begin, end, value, hex ? 16 : 10);
-  if (error != std::errc{} || next != end || value > limit) {
-    return fail(Code::kInvalid, path + " holds '" + text.substr(0, 64) +
-                                    "'; allowed are numbers from 0 to " + std::to_string(limit));
-  }
-  return value;
+std::string device_path(const PciAddress& address) {
+  return std::string(kPciDevices) + "/" + address.to_string();
 }
 
-std::string read_optional(const os::Root& sysfs, const std::string& path) {
-  return sysfs.read_line(path).value_or("");
+// `path` is gone since it was listed: not broken, just not there.
+void Reader::report(const std::string& device, const std::string& path, const Problems& problems) {
+  if (problems.empty() || !sysfs_.exists(path)) return;
+  inventory_.broken.push_back({device, joined(problems)});
+}
+
+std::optional<Reader::Candidate> Reader::candidate_at(const PciAddress& address) {
+  const std::string device = device_path(address);
+  const auto names = sysfs_.list(device);
+  if (!names) {
+    report(address.to_string(), device, {names.error()});
+    return std::nullopt;
+  }
+  Candidate candidate;
+  candidate.address = address;
+  candidate.directory = device;
+  candidate.entries = parse_entries(*names);
+  return candidate;
+}
+
+// bus/pci/devices holds links to where the devices are. Reading there spares the kernel the way
+// over the link for each file.
+void Reader::locate(Candidate& candidate) {
+  const auto target = sysfs_.read_link(device_path(candidate.address));
+  if (!target) return;
+  candidate.place = parse_place(*target);
+  constexpr std::string_view kUp = "../../../";
+  if (target->starts_with(std::string(kUp) + "devices/")) {
+    candidate.directory = target->substr(kUp.size());
+  }
+}
+
+void Reader::look_at(const std::string& name) {
+  const auto address = PciAddress::parse(name);
+  if (!address) {
+    return report(name.substr(0, 64), std::string(kPciDevices) + "/" + name, {address.error()});
+  }
+  auto candidate = candidate_at(*address);
+  if (!candidate) return;
+  if (candidate->entries.physfn) {
+    virtual_.emplace(*address, std::move(*candidate));
+  } else {
+    sort_by_class(std::move(*candidate));
+  }
+}
+
+void Reader::sort_by_class(Candidate candidate) {
+  const std::string device = device_path(candidate.address);
+  const auto class_code = read_number(sysfs_, device + "/class", 0xffffff);
+  if (!class_code) return report(candidate.address.to_string(), device, {class_code.error()});
+  candidate.class_code = *class_code;
+  const bool network = *class_code >> 16U == kNetwork;
+  if (!network && !is_gpu(*class_code)) return;
+  locate(candidate);
+  if (network) {
+    pfs_.push_back(std::move(candidate));
+  } else {
+    add_other(candidate);
+  }
+}
+
+void Reader::add_other(const Candidate& candidate) {
+  Function function;
+  Problems problems;
+  read_function(candidate, Ports::kOwn, function, problems);
+  report(candidate.address.to_string(), device_path(candidate.address), problems);
+  if (!problems.empty()) return;
+  if (candidate.class_code >> 16U == kAccelerator) inventory_.accelerators.push_back(function);
+  inventory_.gpus.push_back(std::move(function));
+}
+
+// A broken attribute costs a PF that attribute, not its VFs.
+void Reader::add_pf(const Candidate& candidate) {
+  const std::string& device = candidate.directory;
+  Pf pf;
+  Problems problems;
+  read_function(candidate, Ports::kWithRepresentors, pf, problems);
+  pf.sriov = candidate.entries.sriov;
+  if (pf.sriov) {
+    const auto count = [&](const char* name) -> std::uint16_t {
+      const auto value = read_number(sysfs_, device + "/" + name, 0xffff);
+      if (value) return static_cast<std::uint16_t>(*value);
+      if (value.error().code != Code::kNotFound) problems.push_back(value.error());
+      return 0;
+    };
+    pf.total_vfs = count("sriov_totalvfs");
+    pf.num_vfs = count("sriov_numvfs");
+  }
+  if (pf.netdev) pf.switch_id = pf.netdev->physical_switch_id;
+  // The kernel takes the link of bus/pci/devices away before what is in the device.
+  const std::string entry = device_path(candidate.address);
+  if (!problems.empty() && !sysfs_.exists(entry)) return;
+  report(candidate.address.to_string(), entry, problems);
+  read_vfs(candidate, pf);
+  read_sfs(device, candidate.entries, pf);
+  inventory_.pfs.push_back(std::move(pf));
+}
+
+Result<Vf> Reader::follow_virtfn(const Candidate& pf_candidate, const Pf& pf, std::uint16_t index) {
+  const std::string link = device_path(pf.address) + "/virtfn" + std::to_string(index);
+  SLUICE_TRY(const auto target, sysfs_.read_link(link));
+  SLUICE_TRY(const auto address, PciAddress::parse(last_part(target)));
+  std::optional<Candidate> candidate;
+  if (auto known = virtual_.extract(address)) {
+    candidate = std::move(known.mapped());
+  } else if (!sysfs_.exists(device_path(address))) {
+    return fail(Code::kNotFound, "virtfn" + std::to_string(index) + " leads to " +
+                                     address.to_string() + ", which is not there");
+  } else {
+    candidate = candidate_at(address);  // came after the devices were listed, or lacks its physfn
+    if (!candidate) return fail(Code::kNotFound, address.to_string() + " is gone");
+  }
+  const std::string device = device_path(address);
+  // The kernel makes a VF in its PF's own place; only what doesn't look so is asked for its own.
+  const auto above = pf_candidate.directory.rfind('/') + 1;
+  if (target == "../" + address.to_string() && pf_candidate.directory.starts_with("devices/")) {
+    candidate->place = pf_candidate.place;
+    candidate->directory = pf_candidate.directory.substr(0, above) + address.to_string();
+  } else {
+    locate(*candidate);
+  }
+  SLUICE_TRY(candidate->class_code, read_number(sysfs_, candidate->directory + "/class", 0xffffff));
+  Vf vf;
+  vf.index = index;
+  Problems problems;
+  read_function(*candidate, Ports::kOwn, vf, problems);
+  if (!problems.empty()) {
+    return fail(Code::kInvalid, joined(problems));
+  }
+  return vf;
+}
+
+void Reader::read_vfs(const Candidate& pf_candidate, Pf& pf) {
+  pf.vfs.reserve(pf_candidate.entries.virtfns.size());
+  for (const auto index : pf_candidate.entries.virtfns) {
+    auto vf = follow_virtfn(pf_candidate, pf, index);
+    if (vf) {
+      pf.vfs.push_back(std::move(*vf));
+      continue;
+    }
+    const std::string name = "virtfn" + std::to_string(index);
+    // The kernel takes this link away before the VF itself: without it, the VF is just going.
+    const auto link = sysfs_.read_link(device_path(pf.address) + "/" + name);
+    if (link || link.error().code != Code::kNotFound) {
+      inventory_.broken.push_back({pf.address.to_string() + "/" + name, vf.error().to_string()});
+    }
+  }
+}
+
+// VFs that no network PF has: of accelerators and GPUs, or a function whose PF is another kernel's.
+void Reader::adopt_orphans() {
+  for (auto& [address, candidate] : virtual_) {
+    const std::string device = device_path(address);
+    const auto class_code = read_number(sysfs_, device + "/class", 0xffffff);
+    if (!class_code) {
+      report(address.to_string(), device, {class_code.error()});
+      continue;
+    }
+    if (*class_code >> 16U == kNetwork) {
+      const auto physfn = sysfs_.read_link(device + "/physfn");
+      if (!physfn && physfn.error().code != Code::kNotFound) {
+        report(address.to_string(), device, {physfn.error()});
+        continue;
+      }
+      // Its PF is here and has no link to it (yet): it is just coming or going.
+      if (physfn && sysfs_.exists(device + "/physfn")) continue;
+    }
+    sort_by_class(std::move(candidate));
+  }
+}
+
+Status Reader::read() {
+  auto names = sysfs_.list(kPciDevices);
+  if (!names) return fail(std::move(names).error().with("reading the NIC inventory"));
+  inventory_.vhost_net = nodes_.vhost_net();
+  inventory_.rdma_cm = nodes_.rdma_cm();
+  for (const auto& name : *names) look_at(name);
+  for (const auto& candidate : pfs_) add_pf(candidate);
+  pfs_.clear();
+  adopt_orphans();
+  for (const auto& candidate : pfs_) add_pf(candidate);
+  sort_by_address(inventory_.pfs);
+  sort_by_address(inventory_.accelerators);
+  sort_by_address(inventory_.gpus);
+  read_representors();
+  return {};
+}
+
+Result<Function> Reader::read_one(const PciAddress& address) {
+  auto candidate = candidate_at(address);
+  if (!candidate) return fail(Code::kNotFound, address.to_string() + " is not there");
+  locate(*candidate);
+  SLUICE_TRY(candidate->class_code, read_number(sysfs_, candidate->directory + "/class", 0xffffff));
+  Function function;
+  Problems problems;
+  read_function(*candidate, Ports::kOwn, function, problems);
+  if (!problems.empty()) return fail(Code::kInvalid, joined(problems));
+  return function;
 }
 
 const Vf* Inventory::find_vf(const PciAddress& address) const {
@@ -201,15 +259,24 @@ const Pf* Inventory::find_pf_of(const PciAddress& vf) const {
   return nullptr;
 }
 
-Result<Inventory> read_inventory(const os::Root& sysfs) {
-  auto names = sysfs.list(kDevices);
-  if (!names) return fail(std::move(names).error().with("reading the NIC inventory"));
+const Pf* Inventory::find_pf(const PciAddress& address) const {
+  for (const auto& pf : pfs) {
+    if (pf.address == address) return &pf;
+  }
+  return nullptr;
+}
+
+Result<Inventory> read_inventory(const os::Root& sysfs, const InventoryOptions& options) {
   Inventory inventory;
-  for (const auto& name : *names) read_device(sysfs, name, inventory);
-  std::sort(inventory.pfs.begin(), inventory.pfs.end(),
-            [](const Pf& a, const Pf& b) { return a.address < b.address; });
-  inventory.representors = read_representors(sysfs, inventory.broken);
+  Reader reader(sysfs, options, inventory);
+  SLUICE_CHECK_OK(reader.read());
   return inventory;
+}
+
+Result<Function> read_function(const os::Root& sysfs, const PciAddress& address,
+                               const InventoryOptions& options) {
+  Inventory inventory;
+  return Reader(sysfs, options, inventory).read_one(address);
 }
 
 }  // namespace sluice::nic

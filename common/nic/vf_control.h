@@ -1,18 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// VfControl: the attributes of a VF that are set from the PF's side. First cut: the MAC.
+// VfControl: the attributes of a VF that are read and set from the PF's side.
 //
 // The seam between real and simulated hardware: make_vf_control() is the one place that chooses,
 // by the PF's driver name in the inventory.
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 
 #include "common/base/addr.h"
 #include "common/base/result.h"
+#include "common/netlink/vf_attributes.h"
 #include "common/nic/inventory.h"
 
 namespace sluice::nic {
+
+using VfAttributes = netlink::VfAttributes;
 
 // The driver name of the simulated NIC in its sysfs tree.
 inline constexpr std::string_view kSimulatedDriver = "sluice_softnic";
@@ -22,6 +27,11 @@ class VfControl {
   virtual ~VfControl() = default;
   // The administrative MAC of a VF (IFLA_VF_MAC); zero clears it.
   virtual Status set_mac(const Vf& vf, const MacAddr& mac) = 0;
+  // As they are now; what the driver doesn't have is unset. The simulated NIC has the MAC only.
+  virtual Result<VfAttributes> attributes(const Vf& vf) = 0;
+  // Of all VFs of the PF, by index: one request to the kernel, one for each VF to the simulated
+  // NIC, which leaves out those that it can't answer for.
+  virtual Result<std::map<std::uint16_t, VfAttributes>> all_attributes() = 0;
 };
 
 // `socket`: the simulated NIC's (NodeInfo.vf_control_socket), unused for real hardware.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A VF as the kubelet sees it.
+// A device of a pool, as the kubelet and people see it.
 #pragma once
 
 #include <optional>
@@ -8,7 +8,7 @@
 namespace sluice::pools {
 
 struct Device {
-  std::string id;  // its PCI address
+  std::string id;  // its PCI address, or an SF's name
   bool healthy = false;
   std::string reason;  // why it isn't healthy; empty when it is
   std::optional<int> numa_node;

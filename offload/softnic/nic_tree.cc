@@ -62,6 +62,7 @@ class Builder {
     const std::string at = device + "/net/" + name;
     file(at + "/address", state.mac.to_string());
     file(at + "/ifindex", std::to_string(state.index.value));
+    file(at + "/type", "1");  // ARPHRD_ETHER
     file(at + "/mtu", std::to_string(state.mtu));
     file(at + "/carrier", state.carrier ? "1" : "0");
     file(at + "/operstate",

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// sluicectl: looks into the offload engine of this node. Flags and printing only.
+// sluicectl: looks into the offload engine and the device plugin of this node. Flags and printing
+// only.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <functional>
 #include <string>
+#include <type_traits>
 
+#include "common/api/devices.pb.h"
 #include "common/api/offload.pb.h"
 #include "operator/ctl/client.h"
 #include "operator/ctl/render.h"
@@ -16,13 +19,15 @@ using sluice::api::Response;
 
 struct Flags {
   std::string socket = "/run/sluice/offload.sock";
+  std::string devices_socket = "/run/sluice/device-plugin.sock";
   bool json = false;
   bool connections = false;
   std::uint64_t id = 0;
 };
 
-int print(const sluice::Result<Response>& response,
-          const std::function<std::string(const Response&)>& render) {
+template <class Answer>
+int print(const sluice::Result<Answer>& response,
+          const std::function<std::string(const std::type_identity_t<Answer>&)>& render) {
   if (!response) {
     std::fprintf(stderr, "sluicectl: %s\n", response.error().to_string().c_str());
     return 1;
@@ -74,10 +79,18 @@ int ports(const Flags& flags) {
   });
 }
 
+int devices(const Flags& flags) {
+  sluice::api::DevicesRequest request;
+  request.mutable_list_devices();
+  return print(sluice::ctl::call_devices(flags.devices_socket, request), [&](const auto& r) {
+    return flags.json ? sluice::ctl::devices_json(r.list()) : sluice::ctl::devices_text(r.list());
+  });
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app{"Looks into the Sluice offload engine of this node"};
+  CLI::App app{"Looks into the Sluice offload engine and device plugin of this node"};
   Flags flags;
   app.add_option("--socket", flags.socket, "The engine's socket")
       ->envname("SLUICE_SOCKET")
@@ -88,7 +101,12 @@ int main(int argc, char** argv) {
   auto* flows_command =
       app.add_subcommand("flows", "Rules and connections, with what they carried");
   auto* ports_command = app.add_subcommand("ports", "Eswitch ports, their pods and counters");
-  for (auto* command : {status_command, flows_command, ports_command}) {
+  auto* devices_command =
+      app.add_subcommand("devices", "The device plugin's pools and devices, and who has them");
+  devices_command->add_option("--socket", flags.devices_socket, "The device plugin's socket")
+      ->envname("SLUICE_DEVICE_PLUGIN_SOCKET")
+      ->capture_default_str();
+  for (auto* command : {status_command, flows_command, ports_command, devices_command}) {
     command->add_flag("--json", flags.json, "Machine-readable output");
   }
   flows_command->add_flag("--connections", flags.connections, "Only connections");
@@ -100,5 +118,6 @@ int main(int argc, char** argv) {
   if (delete_command->parsed()) return delete_flow(flags);
   if (flows_command->parsed()) return flows(flags);
   if (ports_command->parsed()) return ports(flags);
+  if (devices_command->parsed()) return devices(flags);
   return status(flags);
 }

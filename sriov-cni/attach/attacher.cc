@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sriov-cni/attach/attacher.h"
 
+#include <algorithm>
+#include <set>
+
 #include "common/os/files.h"
 #include "common/os/netns.h"
 #include "sriov-cni/attach/pod_side.h"
@@ -36,28 +39,21 @@ Result<os::NetNs> open_pod(const std::string& path) {
   return pod;
 }
 
-// The namespace that the attachment was made in, if it still is there; a path may be used again.
-std::optional<os::NetNs> pod_of(const Record& record, const std::string& given) {
-  for (const auto& path : {given, record.netns}) {
-    if (path.empty()) continue;
-    auto pod = os::NetNs::open(path);
-    if (pod && pod->inode() == record.netns_inode) return std::move(*pod);
-  }
-  return std::nullopt;
-}
-
 // Locally administered, and unique as long as the address is.
 MacAddr mac_of(Ipv4 ip) {
   const auto byte = [&](unsigned shift) { return static_cast<std::uint8_t>(ip.value >> shift); };
   return MacAddr{{0x0a, 0x58, byte(24), byte(16), byte(8), byte(0)}};
 }
 
-Record new_record(const Invocation& call, const NodeFacts& node, const std::optional<FoundVf>& vf,
-                  const os::NetNs& pod) {
+Record new_record(const Invocation& call, const NodeFacts& node, const Wanted& wanted,
+                  const std::optional<FoundVf>& vf, const os::NetNs& pod) {
   Record record;
-  record.id = call.id();
-  record.interface = call.interface;
+  record.id = call.id_of(wanted.interface);
+  record.interface = wanted.interface;
   record.pod = call.pod;
+  record.pod_uid = call.pod_uid;
+  record.given = wanted.given;
+  record.given_by = wanted.given_by;
   record.netns = call.netns;
   record.netns_inode = pod.inode();
   record.node = node.node;
@@ -74,27 +70,54 @@ Record new_record(const Invocation& call, const NodeFacts& node, const std::opti
   return record;
 }
 
-AddResult to_result(const Record& record, Ipv4 gateway, std::uint32_t mtu) {
-  AddResult out;
-  // The MAC of a veth's host side means nothing to anybody: left out.
-  if (record.pci.empty()) out.interfaces.push_back({record.host_name, {}, mtu, "", ""});
-  out.pod_interface = out.interfaces.size();
-  out.interfaces.push_back({record.interface, record.mac, mtu, record.netns, record.pci});
-  out.address = record.ip;
-  out.gateway = gateway;
+// The VFs' locks, in an order that two callers share.
+Result<std::vector<os::FileLock>> lock_vfs(const std::string& state_dir,
+                                           const std::set<std::string>& vfs) {
+  std::vector<os::FileLock> out;
+  for (const auto& pci : vfs) {
+    SLUICE_TRY(auto lock, lock_vf(state_dir, pci));
+    out.push_back(std::move(lock));
+  }
   return out;
 }
 
 }  // namespace
 
+struct Attacher::PlannedPort {
+  std::optional<FoundVf> vf;
+  Record record;
+  bool begun = false;
+  bool told_engine = false;
+};
+
+// What one ADD makes; ports[0] is CNI_IFNAME.
 struct Attacher::Plan {
   const os::NetNs* pod = nullptr;
   NodeFacts node;
-  std::optional<FoundVf> vf;
   std::uint32_t mtu = 0;
-  Record record;
-  bool told_engine = false;
+  std::vector<PlannedPort> ports;
+
+  AddResult result() const;
 };
+
+AddResult Attacher::Plan::result() const {
+  AddResult out;
+  out.gateway = node.gateway;
+  for (const auto& port : ports) {
+    const auto& record = port.record;
+    // The MAC of a veth's host side means nothing to anybody: left out.
+    if (record.pci.empty()) out.interfaces.push_back({record.host_name, {}, mtu, "", ""});
+    const auto at = out.interfaces.size();
+    out.interfaces.push_back({record.interface, record.mac, mtu, record.netns, record.pci});
+    if (&port == &ports.front()) {
+      out.pod_interface = at;
+      out.address = record.ip;
+    } else {
+      out.more.push_back({at, record.ip});
+    }
+  }
+  return out;
+}
 
 Attacher::Attacher(NetConfig config, Logger log)
     : config_(std::move(config)), log_(std::move(log)), engine_(config_.engine_socket) {}
@@ -117,38 +140,63 @@ Result<AddResult> Attacher::add_locked(const Invocation& call, const RecordStore
                                         "; the node's pod MTU is " +
                                         std::to_string(plan.node.pod_mtu));
   }
-  SLUICE_CHECK_OK(check_name_is_free(pod, call.interface));
-  SLUICE_CHECK_OK(undo_leftover(call.id(), records));
-  std::optional<os::FileLock> vf_lock;
-  if (config_.device) {
-    SLUICE_TRY(vf_lock, lock_vf(config_.state_dir, config_.device->to_string()));
-    SLUICE_CHECK_OK(claim_vf(records, *config_.device));
-    SLUICE_TRY(plan.vf, find_vf(plan.node.sysfs_root, *config_.device));
+  SLUICE_TRY(const auto wanted, wanted_ports(config_, call, records, plan.node.sysfs_root, log_));
+  for (const auto& port : wanted) SLUICE_CHECK_OK(check_name_is_free(pod, port.interface));
+  SLUICE_CHECK_OK(undo_leftovers(call, wanted, records));
+  std::set<std::string> vfs;
+  for (const auto& port : wanted) {
+    if (port.vf) vfs.insert(port.vf->to_string());
   }
-  plan.record = new_record(call, plan.node, plan.vf, pod);
+  SLUICE_TRY(const auto vf_locks, lock_vfs(config_.state_dir, vfs));
+  SLUICE_CHECK_OK(find_ports(wanted, call, records, plan));
   auto done = carry_out(plan, records);
-  if (done) return to_result(plan.record, plan.node.gateway, plan.mtu);
-  auto undone = undo(plan.record, records, plan.pod, plan.told_engine);
+  if (done) return plan.result();
+  auto undone = roll_back(plan, records);
   auto error = std::move(done).error();
   if (!undone) {
-    log_.warn("could not undo everything", {{"id", plan.record.id}, {"error", undone.error()}});
+    log_.warn("could not undo everything", {{"id", call.id()}, {"error", undone.error()}});
     error.context.push_back("undoing, which failed too (" + undone.error().to_string() + ")");
   }
   return fail(std::move(error));
 }
 
 // Of an ADD that died half-way, or whose pod's namespace is another one now.
-Status Attacher::undo_leftover(const std::string& id, const RecordStore& records) {
-  SLUICE_TRY(auto leftover, records.load(id));
-  if (!leftover) return {};
-  std::optional<os::FileLock> vf_lock;
-  if (!leftover->pci.empty()) {
-    SLUICE_TRY(vf_lock, lock_vf(config_.state_dir, leftover->pci));
+Status Attacher::undo_leftovers(const Invocation& call, const std::vector<Wanted>& wanted,
+                                const RecordStore& records) {
+  SLUICE_TRY(auto found, records.load(call.id()));
+  for (const auto& port : wanted) {
+    if (found) break;
+    SLUICE_TRY(found, records.load(call.id_of(port.interface)));
   }
-  const auto pod = pod_of(*leftover, "");
-  auto undone = undo(std::move(*leftover), records, pod ? &*pod : nullptr, true);
+  if (!found) return {};
+  auto undone = undo_all(call, records, "");
   if (undone) return {};
   return fail(std::move(undone).error().with("undoing an earlier, unfinished ADD"));
+}
+
+// The VFs' locks are held. All are there, and free, or nothing is begun.
+Status Attacher::find_ports(const std::vector<Wanted>& wanted, const Invocation& call,
+                            const RecordStore& records, Plan& plan) {
+  std::optional<nic::Inventory> inventory;
+  for (const auto& port : wanted) {
+    if (port.vf) SLUICE_CHECK_OK(claim_vf(records, *port.vf));
+  }
+  for (const auto& port : wanted) {
+    PlannedPort found;
+    if (port.vf) {
+      if (!inventory) {
+        SLUICE_TRY(inventory, read_nics(plan.node.sysfs_root));
+      }
+      SLUICE_TRY(found.vf, find_vf(*inventory, *port.vf));
+    }
+    found.record = new_record(call, plan.node, port, found.vf, *plan.pod);
+    if (!plan.ports.empty()) {
+      found.record.first = call.id();
+      plan.ports.front().record.others.push_back(found.record.id);
+    }
+    plan.ports.push_back(std::move(found));
+  }
+  return {};
 }
 
 // A record that holds the VF while the VF's pod is dead will get its DEL late or never.
@@ -156,7 +204,7 @@ Status Attacher::claim_vf(const RecordStore& records, const nic::PciAddress& add
   SLUICE_TRY(auto all, records.load_all());
   for (auto& other : all) {
     if (other.pci != address.to_string() || other.port_returned) continue;
-    if (pod_of(other, "")) {
+    if (living_namespace(other, "")) {
       return cni_fail(kTryAgainLater,
                       "VF " + other.pci + " is still in pod " + other.pod + " (" + other.id + ")");
     }
@@ -174,17 +222,35 @@ Status Attacher::claim_vf(const RecordStore& records, const nic::PciAddress& add
 }
 
 Status Attacher::carry_out(Plan& plan, const RecordStore& records) {
-  auto& record = plan.record;
   SLUICE_TRY(auto addresses, BlockStore::open(config_.state_dir, plan.node.node));
-  SLUICE_TRY(record.ip, addresses.allocate(plan.node.pod_block, record.id));
-  record.mac = mac_of(record.ip);
-  SLUICE_CHECK_OK(records.save(record));
-  if (plan.vf) {
-    SLUICE_CHECK_OK(move_vf_in(*plan.vf, record, *plan.pod, plan.mtu));
+  for (auto& port : plan.ports) {
+    port.begun = true;
+    // The first one's record names the others before any of them is begun.
+    SLUICE_TRY(port.record.ip, addresses.allocate(plan.node.pod_block, port.record.id));
+    port.record.mac = mac_of(port.record.ip);
+    SLUICE_CHECK_OK(records.save(port.record));
+    auto made = make_port(plan, port);
+    if (made) continue;
+    return plan.ports.size() == 1 ? made
+                                  : fail(std::move(made).error().with(
+                                        "making " + port.record.interface + ", one of " +
+                                        std::to_string(plan.ports.size()) + " interfaces"));
+  }
+  return {};
+}
+
+Status Attacher::make_port(const Plan& plan, PlannedPort& port) {
+  const auto& record = port.record;
+  if (port.vf) {
+    SLUICE_CHECK_OK(move_vf_in(*port.vf, record, *plan.pod, plan.mtu));
   } else {
     SLUICE_CHECK_OK(make_veth(record, *plan.pod, plan.mtu));
   }
-  SLUICE_CHECK_OK(configure_pod(*plan.pod, record.interface, record.ip, plan.node.gateway));
+  if (record.first.empty()) {
+    SLUICE_CHECK_OK(configure_pod(*plan.pod, record.interface, record.ip, plan.node.gateway));
+  } else {
+    SLUICE_CHECK_OK(configure_beside(*plan.pod, record.interface, record.ip));
+  }
   Attachment attachment{record.id,
                         record.pod,
                         record.interface,
@@ -192,8 +258,18 @@ Status Attacher::carry_out(Plan& plan, const RecordStore& records) {
                         record.ip,
                         record.pci,
                         record.pci.empty() ? record.host_name : ""};
-  plan.told_engine = true;  // also when its answer doesn't come
+  port.told_engine = true;  // also when its answer doesn't come
   return engine_.attach(attachment);
+}
+
+Status Attacher::roll_back(const Plan& plan, const RecordStore& records) {
+  Status first;
+  for (auto port = plan.ports.rbegin(); port != plan.ports.rend(); ++port) {
+    if (!port->begun) continue;
+    auto undone = undo(port->record, records, plan.pod, port->told_engine);
+    if (first && !undone) first = std::move(undone);
+  }
+  return first;
 }
 
 Status Attacher::undo(Record record, const RecordStore& records, const os::NetNs* pod,
@@ -209,6 +285,12 @@ Status Attacher::undo(Record record, const RecordStore& records, const os::NetNs
     auto returned = record.pci.empty() ? delete_veth(record) : return_vf(record, pod);
     record.port_returned = returned.has_value();
     keep(std::move(returned));
+    if (record.port_returned) {
+      // Only a hint for a pod of the same name; nothing fails without it.
+      if (auto kept = records.remember(record); !kept) {
+        log_.warn("could not note a VF's last use", {{"vf", record.pci}, {"error", kept.error()}});
+      }
+    }
   }
   // An address that the engine may still have rules for is nobody else's yet: it and the record
   // wait for the next try.
@@ -227,15 +309,54 @@ Status Attacher::undo(Record record, const RecordStore& records, const os::NetNs
 Status Attacher::del(const Invocation& call) {
   SLUICE_TRY(const auto lock, lock_attachment(config_.state_dir, call.id()));
   SLUICE_TRY(const auto records, RecordStore::open(config_.state_dir));
-  SLUICE_TRY(auto record, records.load(call.id()));
-  std::optional<os::FileLock> vf_lock;
-  if (record && !record->pci.empty()) {
-    SLUICE_TRY(vf_lock, lock_vf(config_.state_dir, record->pci));
-    // While this call waited, an ADD may have taken the VF from our dead pod.
-    SLUICE_TRY(record, records.load(call.id()));
+  return undo_all(call, records, call.netns);
+}
+
+// The records of one ADD, the first interface's last.
+Result<std::vector<std::string>> Attacher::ids_of(const Invocation& call,
+                                                  const RecordStore& records) {
+  std::vector<std::string> ids;
+  SLUICE_TRY(const auto record, records.load(call.id()));
+  if (record) {
+    ids = record->others;
+  } else {
+    // The first one's may have gone already, with another ADD that took its VF or in an earlier
+    // try.
+    SLUICE_TRY(const auto all, records.load_all());
+    for (const auto& other : all) {
+      if (other.first == call.id()) ids.push_back(other.id);
+    }
   }
-  if (!record) return release_everywhere(config_.state_dir, call.id());
-  const auto pod = pod_of(*record, call.netns);
+  std::reverse(ids.begin(), ids.end());
+  ids.push_back(call.id());
+  return ids;
+}
+
+// Everything that an ADD of this call made, whatever is left of it.
+Status Attacher::undo_all(const Invocation& call, const RecordStore& records,
+                          const std::string& netns) {
+  SLUICE_TRY(const auto ids, ids_of(call, records));
+  std::set<std::string> vfs;
+  for (const auto& id : ids) {
+    SLUICE_TRY(const auto record, records.load(id));
+    if (record && !record->pci.empty()) vfs.insert(record->pci);
+  }
+  SLUICE_TRY(const auto vf_locks, lock_vfs(config_.state_dir, vfs));
+  Status first;
+  for (const auto& id : ids) {
+    auto undone = undo_one(id, records, netns);
+    if (first && !undone) first = std::move(undone);
+  }
+  return first;
+}
+
+Status Attacher::undo_one(const std::string& id, const RecordStore& records,
+                          const std::string& netns) {
+  // Read again: while this call waited for the locks, an ADD may have taken the VF from our dead
+  // pod.
+  SLUICE_TRY(auto record, records.load(id));
+  if (!record) return release_everywhere(config_.state_dir, id);
+  const auto pod = living_namespace(*record, netns);
   return undo(std::move(*record), records, pod ? &*pod : nullptr, true);
 }
 

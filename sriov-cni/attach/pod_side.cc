@@ -33,6 +33,22 @@ Status check_name_is_free(const os::NetNs& pod, const std::string& interface) {
   return link.error().code == Code::kNotFound ? Status{} : fail(link.error());
 }
 
+std::optional<os::NetNs> living_namespace(const Record& record, const std::string& given) {
+  for (const auto& path : {given, record.netns}) {
+    if (path.empty()) continue;
+    auto pod = os::NetNs::open(path);
+    if (pod && pod->inode() == record.netns_inode) return std::move(*pod);
+  }
+  return std::nullopt;
+}
+
+Status configure_beside(const os::NetNs& pod, const std::string& interface, Ipv4 ip) {
+  SLUICE_CHECK_OK(pod.run_in([&] { return refuse_router_advertisements(interface); }));
+  SLUICE_TRY(auto there, netlink::Rtnl::open_in(pod));
+  SLUICE_TRY(const auto link, there.link(interface));
+  return there.add_address({link.index, ip, 32});
+}
+
 Status configure_pod(const os::NetNs& pod, const std::string& interface, Ipv4 ip, Ipv4 gateway) {
   SLUICE_CHECK_OK(pod.run_in([&] { return refuse_router_advertisements(interface); }));
   SLUICE_TRY(auto there, netlink::Rtnl::open_in(pod));

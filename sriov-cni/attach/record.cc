@@ -35,6 +35,11 @@ std::string to_json(const Record& record) {
   out["sysfsRoot"] = record.sysfs_root;
   out["vfControlSocket"] = record.vf_control_socket;
   out["portReturned"] = record.port_returned;
+  out["podUid"] = record.pod_uid;
+  out["others"] = record.others;
+  out["first"] = record.first;
+  out["given"] = record.given;
+  out["givenBy"] = record.given_by;
   return out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
@@ -61,6 +66,11 @@ Result<Record> from_json(const std::string& text) {
     out.sysfs_root = json.at("sysfsRoot").get<std::string>();
     out.vf_control_socket = json.at("vfControlSocket").get<std::string>();
     out.port_returned = json.at("portReturned").get<bool>();
+    out.pod_uid = json.value("podUid", "");
+    out.others = json.value("others", std::vector<std::string>{});
+    out.first = json.value("first", "");
+    out.given = json.value("given", std::uint64_t{0});
+    out.given_by = json.value("givenBy", "");
   } catch (const Json::exception& error) {
     return fail(Code::kInvalid, error.what());
   }
@@ -87,7 +97,7 @@ std::string veth_name(const std::string& id) { return "sl" + id_hash(id).substr(
 std::string Record::alias() const { return "sluice:" + id_hash(id); }
 
 Result<RecordStore> RecordStore::open(const std::string& state_dir) {
-  RecordStore store(state_dir + "/attachments");
+  RecordStore store(state_dir);
   SLUICE_CHECK_OK(os::make_directories(store.directory_, 0700));
   return store;
 }
@@ -124,5 +134,32 @@ Status RecordStore::save(const Record& record) const {
 }
 
 Status RecordStore::remove(const std::string& id) const { return os::remove_file(path_of(id)); }
+
+Status RecordStore::remember(const Record& record) const {
+  if (record.pci.empty() || record.pod_uid.empty() || record.given_by.empty()) return {};
+  SLUICE_TRY(const auto address, nic::PciAddress::parse(record.pci));
+  SLUICE_CHECK_OK(os::make_directories(devices_, 0700));
+  Json out;
+  out["pod"] = record.pod;
+  out["podUid"] = record.pod_uid;
+  out["given"] = record.given;
+  out["givenBy"] = record.given_by;
+  return os::write_file_atomic(
+      devices_ + "/" + address.to_string(),
+      out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n", 0600);
+}
+
+std::optional<LastUse> RecordStore::last_use(const nic::PciAddress& vf) const {
+  const auto text = os::read_file(devices_ + "/" + vf.to_string(), kMaxRecordBytes);
+  if (!text) return std::nullopt;
+  const auto json = Json::parse(*text, nullptr, false);
+  if (!json.is_object()) return std::nullopt;
+  try {  // of nlohmann::json: a field that is missing or has another type
+    return LastUse{json.at("pod").get<std::string>(), json.at("podUid").get<std::string>(),
+                   json.at("given").get<std::uint64_t>(), json.at("givenBy").get<std::string>()};
+  } catch (const Json::exception&) {
+    return std::nullopt;
+  }
+}
 
 }  // namespace sluice::cni

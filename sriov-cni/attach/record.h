@@ -12,6 +12,7 @@
 
 #include "common/base/addr.h"
 #include "common/base/result.h"
+#include "common/nic/inventory.h"
 
 namespace sluice::cni {
 
@@ -30,6 +31,14 @@ struct Record {
   std::string sysfs_root, vf_control_socket;
   // The VF or veth is back; only the engine and the address are left. The VF may be another pod's.
   bool port_returned = false;
+  // What came later; a record without them is of an older version, and fine.
+  std::string pod_uid;  // empty: not known
+  // One ADD of several interfaces: the first's record names the others, theirs name the first.
+  std::vector<std::string> others;  // ids
+  std::string first;                // id
+  // What the device plugin said of the device: by it a later grant of the same device is known.
+  std::uint64_t given = 0;
+  std::string given_by;  // the plugin's instance; empty: it wasn't asked
 
   // Put on a VF as its alias while it is a pod's: found by it whatever the pod calls it.
   std::string alias() const;
@@ -38,6 +47,14 @@ struct Record {
 // 16 hex digits of a stable hash: file names, aliases and the veths' names are made of it.
 std::string id_hash(const std::string& id);
 std::string veth_name(const std::string& id);  // "sl" and 11 of them
+
+// Whose a VF was last, kept after the record has gone: a new pod of the same name may still be told
+// that the VF is its.
+struct LastUse {
+  std::string pod, pod_uid;
+  std::uint64_t given = 0;
+  std::string given_by;
+};
 
 class RecordStore {
  public:
@@ -48,10 +65,15 @@ class RecordStore {
   Status save(const Record& record) const;
   Status remove(const std::string& id) const;  // gone: success
 
+  // For VFs that the device plugin gave; does nothing for others. One file a VF.
+  Status remember(const Record& record) const;
+  std::optional<LastUse> last_use(const nic::PciAddress& vf) const;  // unreadable: unset
+
  private:
-  explicit RecordStore(std::string directory) : directory_(std::move(directory)) {}
+  explicit RecordStore(const std::string& state_dir)
+      : directory_(state_dir + "/attachments"), devices_(state_dir + "/devices") {}
   std::string path_of(const std::string& id) const;
-  std::string directory_;
+  std::string directory_, devices_;
 };
 
 }  // namespace sluice::cni

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sriov-cni/attach/vf_port.h"
 
+#include <algorithm>
+#include <array>
 #include <optional>
+#include <string_view>
 
 #include "common/nic/vf_control.h"
 #include "common/os/files.h"
@@ -12,6 +15,10 @@ namespace {
 using netlink::Link;
 using netlink::LinkChange;
 using netlink::Rtnl;
+
+// Drivers that hand a function to user space or to a guest, which has no netdev then.
+constexpr std::array<std::string_view, 4> kNoNetdevs = {"igb_uio", "pci-stub", "uio_pci_generic",
+                                                        "vfio-pci"};
 
 std::string list_vfs(const nic::Inventory& inventory) {
   constexpr std::size_t kShown = 16;
@@ -24,11 +31,6 @@ std::string list_vfs(const nic::Inventory& inventory) {
   }
   if (count > kShown) out += " and " + std::to_string(count - kShown) + " more";
   return count == 0 ? "there is no VF on this node" : "VFs of this node: " + out;
-}
-
-Result<nic::Inventory> inventory_of(const std::string& sysfs_root) {
-  SLUICE_TRY(const auto root, os::Root::open(sysfs_root));
-  return nic::read_inventory(root);
 }
 
 // Which of the links in a namespace is the attachment's. A failed move leaves it under its old
@@ -107,13 +109,33 @@ Status clear_admin_mac(const Record& record, const nic::Pf& pf, const nic::Vf& v
 
 }  // namespace
 
-Result<FoundVf> find_vf(const std::string& sysfs_root, const nic::PciAddress& address) {
-  SLUICE_TRY(const auto inventory, inventory_of(sysfs_root));
+Result<nic::Inventory> read_nics(const std::string& sysfs_root) {
+  SLUICE_TRY(const auto root, os::Root::open(sysfs_root));
+  return nic::read_inventory(root);
+}
+
+Result<std::optional<std::string>> why_no_interface(const std::string& sysfs_root,
+                                                    const std::string& device) {
+  using Why = std::optional<std::string>;
+  const auto address = nic::PciAddress::parse(device);
+  if (!address) return Why("it is no PCI function");
+  SLUICE_TRY(const auto root, os::Root::open(sysfs_root));
+  const auto at = "bus/pci/devices/" + address->to_string();
+  if (!root.exists(at)) return Why{};
+  if (!root.exists(at + "/physfn")) return Why("it is no VF");
+  const auto link = root.read_link(at + "/driver");
+  if (!link) return Why{};
+  const auto driver = link->substr(link->rfind('/') + 1);
+  if (std::find(kNoNetdevs.begin(), kNoNetdevs.end(), driver) == kNoNetdevs.end()) return Why{};
+  return Why("its driver is " + driver);
+}
+
+Result<FoundVf> find_vf(const nic::Inventory& inventory, const nic::PciAddress& address) {
   const auto* vf = inventory.find_vf(address);
   const auto* pf = inventory.find_pf_of(address);
   if (vf == nullptr || pf == nullptr) {
-    return fail(Code::kInvalid, "deviceID " + address.to_string() + " is no VF below " +
-                                    sysfs_root + "; " + list_vfs(inventory));
+    return fail(Code::kInvalid,
+                "device " + address.to_string() + " is no VF; " + list_vfs(inventory));
   }
   const auto later = [&](const std::string& why) {
     Error error{Code::kUnavailable, Domain::kNone, 0, "VF " + address.to_string() + " " + why, {},
@@ -163,7 +185,7 @@ Status move_vf_in(const FoundVf& found, const Record& record, const os::NetNs& p
 Status return_vf(const Record& record, const os::NetNs* pod) {
   const auto address = nic::PciAddress::parse(record.pci);
   if (!address) return fail(address.error());
-  const auto inventory = inventory_of(record.sysfs_root);
+  const auto inventory = read_nics(record.sysfs_root);
   const auto* vf = inventory ? inventory->find_vf(*address) : nullptr;
   const auto* pf = inventory ? inventory->find_pf_of(*address) : nullptr;
   Status first;
@@ -173,7 +195,7 @@ Status return_vf(const Record& record, const os::NetNs* pod) {
   if (vf != nullptr && pf != nullptr) keep(clear_admin_mac(record, *pf, *vf));
   if (pod != nullptr) keep(bring_home(record, *pod));
   // Read again: the move changed what is where.
-  if (const auto now = inventory_of(record.sysfs_root)) {
+  if (const auto now = read_nics(record.sysfs_root)) {
     if (const auto* returned = now->find_vf(*address)) keep(restore_here(record, *returned));
   }
   return first;

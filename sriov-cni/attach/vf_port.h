@@ -8,6 +8,7 @@
 // MAC, MTU, name and flags; on a later failure the link stays in the pod under its host name.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "common/base/result.h"
@@ -24,8 +25,15 @@ struct FoundVf {
   netlink::Link link;  // its netdev, in this namespace
 };
 
+Result<nic::Inventory> read_nics(const std::string& sysfs_root);
+
 // Code::kInvalid says which VFs there are; Retry::kLater when it is there but its netdev isn't.
-Result<FoundVf> find_vf(const std::string& sysfs_root, const nic::PciAddress& address);
+Result<FoundVf> find_vf(const nic::Inventory& inventory, const nic::PciAddress& address);
+
+// Why a device can't be made an interface of a pod, now and later: no VF, or its driver has no
+// netdevs. nullopt: it can, or it isn't there at all, which find_vf() says better.
+Result<std::optional<std::string>> why_no_interface(const std::string& sysfs_root,
+                                                    const std::string& device);
 
 // `record` must have been saved. One RTM_SETLINK on the VF, after its administrative MAC.
 Status move_vf_in(const FoundVf& found, const Record& record, const os::NetNs& pod,

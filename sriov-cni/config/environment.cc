@@ -14,6 +14,7 @@ constexpr std::size_t kMaxContainerId = 256;
 constexpr std::size_t kMaxInterfaceName = 15;
 constexpr std::size_t kMaxPath = 4096;
 constexpr std::size_t kMaxArgs = 65536;
+constexpr std::size_t kMaxUid = 128;
 
 bool is_alnum(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
@@ -72,21 +73,35 @@ Result<std::map<std::string, std::string>> parse_args(const std::string& text) {
   return out;
 }
 
-Result<std::string> pod_of(const Invocation& call, const Variables& variables) {
+Status read_pod(Invocation& call, const Variables& variables) {
   SLUICE_TRY(const auto args, parse_args(variables("CNI_ARGS").value_or("")));
   const auto space = args.find("K8S_POD_NAMESPACE");
   const auto name = args.find("K8S_POD_NAME");
   if (space == args.end() || name == args.end() || space->second.empty() || name->second.empty()) {
-    return "-/" + call.container_id;
+    return {};
   }
   const auto pod = space->second + "/" + name->second;
   const bool good = pod.size() <= 320 && std::count(pod.begin(), pod.end(), '/') == 1 &&
                     std::all_of(pod.begin(), pod.end(), [](char c) {
                       return is_alnum(c) || c == '-' || c == '.' || c == '/';
                     });
-  if (good) return pod;
-  return cni_fail(kInvalidEnvironment,
-                  "CNI_ARGS: '" + pod.substr(0, 80) + "' is no namespace and name of a pod");
+  if (!good) {
+    return cni_fail(kInvalidEnvironment,
+                    "CNI_ARGS: '" + pod.substr(0, 80) + "' is no namespace and name of a pod");
+  }
+  call.pod = pod;
+  call.pod_namespace = space->second;
+  call.pod_name = name->second;
+  const auto uid = args.find("K8S_POD_UID");
+  if (uid == args.end()) return {};
+  if (uid->second.size() > kMaxUid ||
+      !std::all_of(uid->second.begin(), uid->second.end(),
+                   [](char c) { return is_alnum(c) || c == '-'; })) {
+    return cni_fail(kInvalidEnvironment, "CNI_ARGS: K8S_POD_UID is '" + uid->second.substr(0, 80) +
+                                             "'; allowed are up to 128 letters, digits, '-'");
+  }
+  call.pod_uid = uid->second;
+  return {};
 }
 
 }  // namespace
@@ -126,9 +141,7 @@ Result<Invocation> read_invocation(Verb verb, const Variables& variables) {
     return cni_fail(kInvalidEnvironment, "CNI_NETNS is longer than 4096 characters");
   }
   out.pod = "-/" + out.container_id;
-  if (verb == Verb::kAdd) {
-    SLUICE_TRY(out.pod, pod_of(out, variables));
-  }
+  if (verb == Verb::kAdd) SLUICE_CHECK_OK(read_pod(out, variables));
   return out;
 }
 

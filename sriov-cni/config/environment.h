@@ -21,9 +21,12 @@ struct Invocation {
   std::string netns;      // empty on DEL when the runtime no longer has it
   std::string interface;  // the name in the pod
   std::string pod;        // "<namespace>/<name>"; "-/<container id>" when the runtime doesn't say
+  // As the runtime says them on ADD; empty when it doesn't.
+  std::string pod_namespace, pod_name, pod_uid;
 
   // "<container id>/<interface>": an attachment's identity, here and in the engine.
-  std::string id() const { return container_id + "/" + interface; }
+  std::string id() const { return id_of(interface); }
+  std::string id_of(const std::string& name) const { return container_id + "/" + name; }
 };
 
 using Variables = std::function<std::optional<std::string>(const char*)>;

@@ -14,10 +14,11 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::array<std::string_view, 14> kKeys = {
-    "args",       "capabilities",  "cniVersion", "deviceID", "disableCheck",
-    "disableGC",  "engineSocket",  "mtu",        "name",     "pciBusID",
-    "prevResult", "runtimeConfig", "stateDir",   "type"};
+constexpr std::array<std::string_view, 17> kKeys = {
+    "args",       "capabilities", "cniVersion",         "deviceID", "devicePlugin", "disableCheck",
+    "disableGC",  "engineSocket", "devicePluginSocket", "mtu",      "name",         "pciBusID",
+    "prevResult", "resourceName", "runtimeConfig",      "stateDir", "type"};
+constexpr std::size_t kMaxResource = 317;  // a DNS subdomain, '/', a label
 constexpr std::size_t kMaxUnixPath = 107;
 constexpr std::size_t kMaxStatePath = 1024;
 constexpr std::uint32_t kMinMtu = 576, kMaxMtu = 65535;
@@ -130,6 +131,30 @@ Status read_device(const Json& json, NetConfig& out) {
   return {};
 }
 
+Status read_plugin(const Json& json, NetConfig& out) {
+  SLUICE_CHECK_OK(read_path(json, "devicePluginSocket", kMaxUnixPath, out.device_plugin_socket));
+  std::string ask = "optional";
+  SLUICE_CHECK_OK(read_string(json, "devicePlugin", ask));
+  if (ask == "optional") {
+    out.ask_plugin = AskPlugin::kOptional;
+  } else if (ask == "required") {
+    out.ask_plugin = AskPlugin::kRequired;
+  } else if (ask == "never") {
+    out.ask_plugin = AskPlugin::kNever;
+  } else {
+    return cni_fail(kInvalidConfig, "devicePlugin is '" + ask.substr(0, 40) +
+                                        "'; allowed are optional, required, never");
+  }
+  SLUICE_CHECK_OK(read_string(json, "resourceName", out.resource));
+  const auto slash = out.resource.find('/');
+  const bool good = slash != 0 && slash != std::string::npos && slash + 1 < out.resource.size() &&
+                    out.resource.find('/', slash + 1) == std::string::npos &&
+                    out.resource.size() <= kMaxResource;
+  if (good || out.resource.empty()) return {};
+  return cni_fail(kInvalidConfig, "resourceName is '" + out.resource.substr(0, 120) +
+                                      "'; allowed is a resource such as sluice.dev/vf");
+}
+
 Status read_mtu(const Json& json, NetConfig& out) {
   const auto found = json.find("mtu");
   if (found == json.end()) return {};
@@ -177,6 +202,7 @@ Result<NetConfig> parse_config(std::string_view text, Verb verb) {
   SLUICE_CHECK_OK(check_keys(json));
   SLUICE_CHECK_OK(check_chain(json));
   SLUICE_CHECK_OK(read_device(json, out));
+  SLUICE_CHECK_OK(read_plugin(json, out));
   SLUICE_CHECK_OK(read_mtu(json, out));
   return out;
 }

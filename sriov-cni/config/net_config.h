@@ -21,13 +21,23 @@ namespace sluice::cni {
 
 inline constexpr std::size_t kMaxConfigBytes = std::size_t{4} << 20U;
 
+// Whether the device plugin is asked for the pod's devices when the configuration names none.
+enum class AskPlugin : std::uint8_t {
+  kOptional,  // where its socket is; none: a node without a device plugin, the pod gets a veth
+  kRequired,  // no socket: try again later
+  kNever,     // for networks whose VFs a meta-plugin hands out
+};
+
 struct NetConfig {
   std::string cni_version;
   std::string name;
   std::string engine_socket = "/run/sluice/offload.sock";
   std::string state_dir = "/var/lib/sluice";
-  std::optional<nic::PciAddress> device;  // unset: a veth
-  std::optional<std::uint32_t> mtu;       // unset: the node's pod MTU
+  std::optional<nic::PciAddress> device;  // unset: what the device plugin says, else a veth
+  std::string device_plugin_socket = "/run/sluice/device-plugin.sock";
+  AskPlugin ask_plugin = AskPlugin::kOptional;
+  std::string resource;              // whose first device is the pod's first interface; empty: any
+  std::optional<std::uint32_t> mtu;  // unset: the node's pod MTU
 };
 
 const std::vector<std::string_view>& supported_versions();  // oldest first

@@ -33,12 +33,16 @@ std::string result_json(std::string_view cni_version, const AddResult& result) {
   for (const auto& interface : result.interfaces) {
     out["interfaces"].push_back(interface_json(interface, newest));
   }
-  Json ip;
-  if (old) ip["version"] = "4";
-  ip["interface"] = result.pod_interface;
-  ip["address"] = result.address.to_string() + "/32";
-  ip["gateway"] = result.gateway.to_string();
-  out["ips"] = Json::array({ip});
+  out["ips"] = Json::array();
+  const auto add_ip = [&](std::size_t interface, Ipv4 address) -> Json& {
+    Json ip;
+    if (old) ip["version"] = "4";
+    ip["interface"] = interface;
+    ip["address"] = address.to_string() + "/32";
+    return out["ips"].emplace_back(std::move(ip));
+  };
+  add_ip(result.pod_interface, result.address)["gateway"] = result.gateway.to_string();
+  for (const auto& more : result.more) add_ip(more.interface, more.address);
   out["routes"] = Json::array();
   if (newest) {
     // The older shapes can't say that a route has no gateway: leaving gw out means "the usual one".

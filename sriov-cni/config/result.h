@@ -23,10 +23,17 @@ struct ResultInterface {
   std::string pci;      // a VF's address
 };
 
+// An address beside the first: no gateway, no routes.
+struct MoreAddress {
+  std::size_t interface = 0;  // which of the result's has it
+  Ipv4 address;
+};
+
 struct AddResult {
   std::vector<ResultInterface> interfaces;
   std::size_t pod_interface = 0;  // which of them has the address
   Ipv4 address, gateway;
+  std::vector<MoreAddress> more;
 };
 
 std::string result_json(std::string_view cni_version, const AddResult& result);

@@ -57,10 +57,14 @@ struct Outcome {
 
 Result<Outcome> add(const Invocation& call, NetConfig config, const Logger& log) {
   const auto version = config.cni_version;
-  const auto device = config.device ? config.device->to_string() : "veth";
   Attacher attacher(std::move(config), log);
   SLUICE_TRY(const auto result, attacher.add(call));
-  return Outcome{result_json(version, result), result.address.to_string(), device};
+  std::string devices;
+  for (const auto& interface : result.interfaces) {
+    if (interface.sandbox.empty()) continue;  // a veth's host side
+    devices += (devices.empty() ? "" : ",") + (interface.pci.empty() ? "veth" : interface.pci);
+  }
+  return Outcome{result_json(version, result), result.address.to_string(), devices};
 }
 
 Result<Outcome> dispatch(const Invocation& call, std::string_view input, const Logger& log) {

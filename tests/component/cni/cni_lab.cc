@@ -34,12 +34,15 @@ std::vector<std::string> visible_files(const std::string& directory) {
   return out;
 }
 
-const char* pci_of(unsigned index) { return index == 0 ? kVf0 : kVf1; }
+const char* pci_of(unsigned index) { return index == 0 ? kVf0 : index == 1 ? kVf1 : kVf2; }
+unsigned index_of(const std::string& vf) { return static_cast<unsigned>(vf.back() - '0'); }
 std::string mac_of(unsigned index) { return "02:00:00:00:01:0" + std::to_string(index); }
 
 }  // namespace
 
-Pod::Pod(std::string id) : container(std::move(id)) {
+Pod::Pod(std::string id, std::string pod_name, std::string pod_uid)
+    : container(std::move(id)), name(std::move(pod_name)), uid(std::move(pod_uid)) {
+  if (name.empty()) name = container;
   auto made = os::NetNs::create_anonymous();
   REQUIRE(made);
   netns = std::move(*made);
@@ -51,8 +54,8 @@ std::string Pod::path() const {
 }
 
 netlink::Rtnl Pod::rtnl() const { return netlink::Rtnl::open_in(*netns).value(); }
-std::optional<netlink::Link> Pod::link(const std::string& name) const {
-  return link_of(rtnl(), name);
+std::optional<netlink::Link> Pod::link(const std::string& link_name) const {
+  return link_of(rtnl(), link_name);
 }
 
 CniLab::CniLab() {
@@ -64,15 +67,17 @@ CniLab::CniLab() {
   node = std::move(*made);
   sysfs = std::make_unique<FakeSysfs>(dir + "/sys");
   sysfs->add_pf(kPf, std::string(nic::kSimulatedDriver), "p0");
-  for (unsigned i = 0; i < 2; ++i) {
+  for (unsigned i = 0; i < 3; ++i) {
     sysfs->add_vf(kPf, i, pci_of(i), "softvf");
     make_vf(i);
   }
   engine = std::make_unique<FakeEngine>(dir, sysfs->path());
   engine->start();
+  plugin = std::make_unique<FakePlugin>(dir + "/device-plugin.sock");
 }
 
 CniLab::~CniLab() {
+  plugin.reset();
   engine.reset();
   std::filesystem::remove_all(dir);
 }
@@ -103,6 +108,7 @@ Answer CniLab::call(const std::string& verb, const Pod& pod, nlohmann::json more
                            {"name", "pods"},
                            {"type", "sluice-cni"},
                            {"engineSocket", engine->socket()},
+                           {"devicePluginSocket", plugin->socket()},
                            {"stateDir", dir + "/state"}};
   config.update(more);
   const std::vector<std::string> argv = {
@@ -112,7 +118,8 @@ Answer CniLab::call(const std::string& verb, const Pod& pod, nlohmann::json more
       "CNI_CONTAINERID=" + pod.container,
       "CNI_IFNAME=eth0",
       "CNI_NETNS=" + (netns == "as the pod's" ? pod.path() : netns),
-      "CNI_ARGS=IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=" + pod.container,
+      "CNI_ARGS=IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=" + pod.name +
+          (pod.uid.empty() ? "" : ";K8S_POD_UID=" + pod.uid),
       SLUICE_CNI};
   Answer answer;
   const auto ran = node->run_in([&]() -> Status {
@@ -153,11 +160,11 @@ void CniLab::check_clean() const {
 void CniLab::check_vf_home(const std::string& name) const {
   const auto vf = link(name);
   REQUIRE(vf);
-  CHECK(vf->mac.to_string() == mac_of(name == "vf0" ? 0 : 1));
+  CHECK(vf->mac.to_string() == mac_of(index_of(name)));
   CHECK(vf->mtu == 1500);
   CHECK_FALSE(vf->up);
   CHECK(vf->alias.empty());
-  CHECK(engine->admin_mac(name == "vf0" ? kVf0 : kVf1) == "00:00:00:00:00:00");
+  CHECK(engine->admin_mac(pci_of(index_of(name))) == "00:00:00:00:00:00");
 }
 
 }  // namespace sluice::testing

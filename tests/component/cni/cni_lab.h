@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A node and its pods as network namespaces, two VFs as veth pairs, and sluice-cni run among them.
+// A node and its pods as network namespaces, three VFs as veth pairs, and sluice-cni run among
+// them.
 #pragma once
 
 #include <memory>
@@ -13,6 +14,7 @@
 #include "common/os/netns.h"
 #include "common/os/process.h"
 #include "tests/component/cni/fake_engine.h"
+#include "tests/component/cni/fake_plugin.h"
 #include "tests/component/device_plugin/fake_sysfs.h"
 
 namespace sluice::testing {
@@ -20,10 +22,12 @@ namespace sluice::testing {
 inline constexpr const char* kPf = "0000:3b:00.0";
 inline constexpr const char* kVf0 = "0000:3b:00.2";
 inline constexpr const char* kVf1 = "0000:3b:00.3";
+inline constexpr const char* kVf2 = "0000:3b:00.4";
 
 struct Pod {
-  explicit Pod(std::string container);
-  std::string container;
+  // `name`: in namespace "shop"; the container's when it is empty. `uid`: empty: not said.
+  explicit Pod(std::string container, std::string name = "", std::string uid = "");
+  std::string container, name, uid;
   std::optional<os::NetNs> netns;
   std::string path() const;  // of the namespace; of nothing once it is killed
   void kill() { netns.reset(); }
@@ -51,7 +55,8 @@ class CniLab {
   }
   Answer del(const Pod& pod) const { return call("DEL", pod); }
 
-  // Makes VF `index` (vf0, vf1: name, MAC 02:00:00:00:01:0<index>, MTU 1500) and shows it in sysfs.
+  // Makes VF `index` (vf0 to vf2: name, MAC 02:00:00:00:01:0<index>, MTU 1500) and shows it in
+  // sysfs.
   void make_vf(unsigned index);
   // What sysfs says of the VF's netdev, from the node's links; unset: not there.
   void show_netdev(const std::string& pci, const std::string& name);
@@ -71,6 +76,7 @@ class CniLab {
   std::optional<os::NetNs> node;
   std::unique_ptr<FakeSysfs> sysfs;
   std::unique_ptr<FakeEngine> engine;
+  std::unique_ptr<FakePlugin> plugin;  // not started: a node without one
 };
 
 }  // namespace sluice::testing

@@ -46,6 +46,11 @@ void FakeEngine::refuse_attach(bool on) {
   refuse_attach_ = on;
 }
 
+void FakeEngine::refuse_attach_of(const std::string& interface) {
+  const std::lock_guard lock(mutex_);
+  refused_interface_ = interface;
+}
+
 std::map<std::string, Attached> FakeEngine::attachments() const {
   const std::lock_guard lock(mutex_);
   return attachments_;
@@ -76,7 +81,7 @@ std::string FakeEngine::answer(const std::string& text) {
     const auto& attach = request.attach();
     attachments_[attach.id()] = {attach.pod(), attach.interface(),   attach.mac(),
                                  attach.ip(),  attach.pci_address(), attach.veth()};
-    if (refuse_attach_) {
+    if (refuse_attach_ || attach.interface() == refused_interface_) {
       response.mutable_failure()->set_code("exhausted");
       response.mutable_failure()->set_message("no room for its rules");
     } else {

@@ -30,6 +30,7 @@ class FakeEngine {
   std::string socket() const { return directory_ + "/offload.sock"; }
   void set_pod_cidr(const std::string& cidr);
   void refuse_attach(bool on);  // it does attach, and then says that it couldn't
+  void refuse_attach_of(const std::string& interface);  // the same for one interface; "": none
   std::map<std::string, Attached> attachments() const;
   std::string admin_mac(const std::string& pci) const;  // "" when never set
 
@@ -41,6 +42,7 @@ class FakeEngine {
   mutable std::mutex mutex_;
   std::string pod_cidr_ = "10.244.1.0/24";
   bool refuse_attach_ = false;
+  std::string refused_interface_;
   std::map<std::string, Attached> attachments_;
   std::map<std::string, std::string> admin_macs_;
   std::unique_ptr<os::EventLoop> loop_;

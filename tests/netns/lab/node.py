@@ -92,6 +92,8 @@ class Node:
         plugin = [
             self.programs.path("sluice-device-plugin"),
             "--sysfs-root", self.run_dir / "sysfs", "--kubelet-dir", self.kubelet_dir,
+            "--run-dir", self.run_dir, "--state-dir", self.state_dir,
+            "--devinfo-dir", self.state_dir / "devinfo", "--dra", "off",
         ]  # fmt: skip
         self.plugin = self._start("sluice-device-plugin", plugin)
 

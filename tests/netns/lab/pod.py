@@ -86,9 +86,8 @@ class Pod:
             "type": "sluice-cni",
             "engineSocket": str(self.node.socket),
             "stateDir": str(self.node.state_dir),
+            "devicePluginSocket": str(self.node.run_dir / "device-plugin.sock"),
         }
-        if self.devices:
-            config["deviceID"] = self.devices[0]
         environment = {
             "CNI_COMMAND": command,
             "CNI_CONTAINERID": self.container_id,

@@ -7,39 +7,13 @@
 #include <cerrno>
 #include <cstring>
 
-#include <nlohmann/json.hpp>
-
 #include "common/os/files.h"
+#include "tests/support/standin_kubelet/control_ops.h"
 
 namespace sluice::standin {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 constexpr std::size_t kMaxLine = 65536;
-
-Json resources_json(const DeviceManager& manager) {
-  Json out;
-  out["resources"] = Json::object();
-  for (const auto& [name, resource] : manager.resources()) {
-    Json devices = Json::array();
-    for (const auto& device : resource.devices) {
-      devices.push_back({{"id", device.id}, {"healthy", device.healthy}, {"pod", device.pod}});
-    }
-    out["resources"][name] = {{"devices", devices}, {"registrations", resource.registrations}};
-  }
-  return out;
-}
-
-Json allocate_json(DeviceManager& manager, const Json& request) {
-  const auto count = request.value("count", std::int64_t{1});
-  if (count < 1 || count > 1024) return {{"error", "count must be 1 to 1024"}};
-  const auto allocation =
-      manager.allocate(request.at("pod").get<std::string>(),
-                       request.at("resource").get<std::string>(), static_cast<std::size_t>(count));
-  if (!allocation) return {{"error", allocation.error().message}};
-  return {{"devices", allocation->devices}, {"envs", allocation->envs}};
-}
 
 bool write_line(int fd, std::string line) {
   line += '\n';
@@ -54,29 +28,9 @@ bool write_line(int fd, std::string line) {
 
 }  // namespace
 
-std::string answer(DeviceManager& manager, std::string_view line) {
-  Json out;
-  try {  // of nlohmann::json: no JSON, a missing field, another type
-    const auto request = Json::parse(line);
-    const auto op = request.at("op").get<std::string>();
-    if (op == "resources") {
-      out = resources_json(manager);
-    } else if (op == "allocate") {
-      out = allocate_json(manager, request);
-    } else if (op == "free") {
-      out = {{"freed", manager.free(request.at("pod").get<std::string>())}};
-    } else {
-      out = {{"error", "op '" + op + "' is unknown; allowed are resources, allocate, free"}};
-    }
-  } catch (const Json::exception& error) {
-    out = {{"error", error.what()}};
-  }
-  return out.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
 Result<std::unique_ptr<ControlServer>> ControlServer::listen(os::EventLoop& loop,
                                                              const std::string& path,
-                                                             DeviceManager& manager) {
+                                                             Kubelet& kubelet) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path) {
@@ -90,14 +44,14 @@ Result<std::unique_ptr<ControlServer>> ControlServer::listen(os::EventLoop& loop
       ::listen(fd.get(), 16) != 0) {
     return fail_errno(errno, "listen on " + path);
   }
-  std::unique_ptr<ControlServer> server(new ControlServer(loop, path, std::move(fd), manager));
+  std::unique_ptr<ControlServer> server(new ControlServer(loop, path, std::move(fd), kubelet));
   SLUICE_CHECK_OK(loop.watch(server->fd_.get(), [s = server.get()] { s->accept_one(); }));
   return server;
 }
 
 ControlServer::ControlServer(os::EventLoop& loop, std::string path, os::UniqueFd fd,
-                             DeviceManager& manager)
-    : loop_(loop), path_(std::move(path)), fd_(std::move(fd)), manager_(manager) {}
+                             Kubelet& kubelet)
+    : loop_(loop), path_(std::move(path)), fd_(std::move(fd)), kubelet_(kubelet) {}
 
 ControlServer::~ControlServer() {
   for (const auto& [fd, connection] : connections_) loop_.unwatch(fd);
@@ -122,7 +76,7 @@ void ControlServer::readable(int fd) {
   if (good) connection.input.append(chunk, static_cast<std::size_t>(got));
   for (auto end = connection.input.find('\n'); good && end != std::string::npos;
        end = connection.input.find('\n')) {
-    good = write_line(fd, answer(manager_, std::string_view(connection.input).substr(0, end)));
+    good = write_line(fd, answer(kubelet_, std::string_view(connection.input).substr(0, end)));
     connection.input.erase(0, end + 1);
   }
   if (good && connection.input.size() <= kMaxLine) return;

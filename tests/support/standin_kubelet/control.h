@@ -7,21 +7,18 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <string_view>
 
 #include "common/base/result.h"
 #include "common/os/event_loop.h"
 #include "common/os/unique_fd.h"
-#include "tests/support/standin_kubelet/device_manager.h"
+#include "tests/support/standin_kubelet/kubelet.h"
 
 namespace sluice::standin {
-
-std::string answer(DeviceManager& manager, std::string_view line);
 
 class ControlServer {
  public:
   static Result<std::unique_ptr<ControlServer>> listen(os::EventLoop& loop, const std::string& path,
-                                                       DeviceManager& manager);
+                                                       Kubelet& kubelet);
   ~ControlServer();
   ControlServer(const ControlServer&) = delete;
   ControlServer& operator=(const ControlServer&) = delete;
@@ -32,14 +29,14 @@ class ControlServer {
     std::string input;
   };
 
-  ControlServer(os::EventLoop& loop, std::string path, os::UniqueFd fd, DeviceManager& manager);
+  ControlServer(os::EventLoop& loop, std::string path, os::UniqueFd fd, Kubelet& kubelet);
   void accept_one();
   void readable(int fd);
 
   os::EventLoop& loop_;
   std::string path_;
   os::UniqueFd fd_;
-  DeviceManager& manager_;
+  Kubelet& kubelet_;
   std::map<int, Connection> connections_;
 };
 

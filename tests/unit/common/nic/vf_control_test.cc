@@ -38,9 +38,9 @@ class FakeNic {
   std::string answer(const std::string& bytes) {
     api::VfRequest request;
     api::VfResponse response;
-    if (!request.ParseFromString(bytes) || !request.has_mac()) return "\xff\xff";
+    if (!request.ParseFromString(bytes)) return "\xff\xff";
     if (request.pci_address() == "0000:3b:02.0") {
-      mac = request.mac();
+      if (request.has_mac()) mac = request.mac();
       response.set_mac(mac);
     } else if (request.pci_address() == "0000:3b:02.7") {
       return "\xff\xff";
@@ -86,12 +86,41 @@ TEST_CASE("The simulated NIC's socket takes the MAC") {
   CHECK(nic.mac == "02:00:00:00:00:07");
 }
 
+TEST_CASE("The simulated NIC's socket tells the MAC, of one VF and of all that it has") {
+  const test::TempDir dir;
+  FakeNic nic(dir / "vf");
+  Pf pf = pf_of(kSimulatedDriver);
+  const char* const addresses[] = {"0000:3b:02.1", "0000:3b:02.0", "0000:3b:02.7"};
+  for (std::uint16_t i = 0; i < 3; ++i) {
+    pf.vfs.push_back(vf_at(addresses[i]));
+    pf.vfs.back().index = i;
+  }
+  const auto control = make_vf_control(pf, dir / "vf");
+  REQUIRE(control);
+  const MacAddr mac = *MacAddr::parse("02:00:00:00:00:07");
+  REQUIRE((*control)->set_mac(pf.vfs[1], mac));
+  const auto one = (*control)->attributes(pf.vfs[1]);
+  REQUIRE(one);
+  CHECK(one->mac == mac);
+  CHECK_FALSE(one->vlan);
+  CHECK_FALSE(one->trust);
+  CHECK((*control)->attributes(pf.vfs[0]).error().code == Code::kNotFound);
+  const auto all = (*control)->all_attributes();
+  REQUIRE(all);
+  REQUIRE(all->size() == 1);
+  CHECK(all->at(1).mac == mac);
+  nic.stop();
+}
+
 TEST_CASE("A simulated NIC that is away is unavailable") {
   const test::TempDir dir;
   const auto control = make_vf_control(pf_of(kSimulatedDriver), dir / "vf");
   REQUIRE(control);
   const auto status = (*control)->set_mac(vf_at("0000:3b:02.0"), MacAddr{});
   CHECK(status.error().code == Code::kUnavailable);
+  Pf pf = pf_of(kSimulatedDriver);
+  pf.vfs.push_back(vf_at("0000:3b:02.0"));
+  CHECK((*make_vf_control(pf, dir / "vf"))->all_attributes().error().code == Code::kUnavailable);
 }
 
 TEST_CASE("What can't be controlled is said when it is made") {

@@ -43,6 +43,11 @@ Record full_record() {
   out.sysfs_root = "/run/sluice/sys";
   out.vf_control_socket = "/run/sluice/vf.sock";
   out.port_returned = true;
+  out.pod_uid = "3f1c";
+  out.others = {"abc/net1", "abc/net2"};
+  out.first = "abc/eth9";
+  out.given = 18446744073709551615ULL;
+  out.given_by = "start 7";
   return out;
 }
 
@@ -68,6 +73,11 @@ TEST_CASE("what is saved is loaded again, field by field") {
   CHECK(loaded->sysfs_root == saved.sysfs_root);
   CHECK(loaded->vf_control_socket == saved.vf_control_socket);
   CHECK(loaded->port_returned);
+  CHECK(loaded->pod_uid == saved.pod_uid);
+  CHECK(loaded->others == saved.others);
+  CHECK(loaded->first == saved.first);
+  CHECK(loaded->given == saved.given);
+  CHECK(loaded->given_by == saved.given_by);
   CHECK(records.load_all().value().size() == 1);
   REQUIRE(records.remove("abc/eth0"));
   REQUIRE(records.remove("abc/eth0"));
@@ -92,6 +102,55 @@ TEST_CASE("damaged records are errors that name the file, and don't hide the oth
   REQUIRE(records.save(other));
   std::filesystem::rename(dir.path() + "/attachments/" + id_hash("other/eth0") + ".json", path);
   CHECK_FALSE(records.load("bad/eth0"));
+}
+
+TEST_CASE("a record of an older version, without the later fields, is read") {
+  const TempDir dir;
+  const auto records = RecordStore::open(dir.path()).value();
+  std::ofstream(dir.path() + "/attachments/" + id_hash("abc/eth0") + ".json")
+      << R"({"version":1,"id":"abc/eth0","interface":"eth0","pod":"shop/web-0","netns":"/run/n",
+             "netnsInode":7,"node":"node-a","mac":"0a:58:0a:f4:01:02","ip":"10.244.1.2",
+             "pci":"0000:3b:00.2","hostName":"vf0","hostMac":"02:00:00:00:00:01","hostMtu":1500,
+             "sysfsRoot":"/sys","vfControlSocket":"","portReturned":false})";
+  const auto loaded = records.load("abc/eth0");
+  REQUIRE(loaded);
+  REQUIRE(*loaded);
+  CHECK((*loaded)->pci == "0000:3b:00.2");
+  CHECK((*loaded)->pod_uid.empty());
+  CHECK((*loaded)->others.empty());
+  CHECK((*loaded)->first.empty());
+  CHECK((*loaded)->given == 0);
+  CHECK((*loaded)->given_by.empty());
+}
+
+TEST_CASE("whose a VF was last outlives its record, where the device plugin gave it") {
+  const TempDir dir;
+  const auto records = RecordStore::open(dir.path()).value();
+  const nic::PciAddress vf{0, 0x3b, 0, 2};
+  CHECK_FALSE(records.last_use(vf));
+  auto record = full_record();
+  for (auto field : {&Record::pci, &Record::pod_uid, &Record::given_by}) {
+    auto without = full_record();
+    (without.*field).clear();
+    REQUIRE(records.remember(without));
+    CHECK_FALSE(records.last_use(vf));
+  }
+  REQUIRE(records.remember(record));
+  const auto last = records.last_use(vf);
+  REQUIRE(last);
+  CHECK(last->pod == "shop/web-0");
+  CHECK(last->pod_uid == "3f1c");
+  CHECK(last->given == record.given);
+  CHECK(last->given_by == "start 7");
+  record.pod_uid = "77";
+  REQUIRE(records.remember(record));
+  CHECK(records.last_use(vf)->pod_uid == "77");
+  for (const char* text : {"", "[]", "{}", R"({"pod":1,"podUid":"x","given":1,"givenBy":"y"})"}) {
+    std::ofstream(dir.path() + "/devices/0000:3b:00.2") << text;
+    CHECK_FALSE(records.last_use(vf));
+  }
+  record.pci = "../../x";
+  CHECK_FALSE(records.remember(record));
 }
 
 TEST_CASE("names made of the id are stable and fit the kernel's limits") {

@@ -52,6 +52,12 @@ TEST_CASE("a complete ADD") {
   CHECK(call.id() == "abc-1/eth0");
   CHECK(call.pod == "shop/web-0");
   CHECK(call.netns == "/run/netns/x");
+  CHECK(call.pod_namespace == "shop");
+  CHECK(call.pod_name == "web-0");
+  CHECK(call.pod_uid.empty());
+  const auto with_uid = read_invocation(
+      Verb::kAdd, from(with("CNI_ARGS", "K8S_POD_NAMESPACE=a;K8S_POD_NAME=b;K8S_POD_UID=4-f")));
+  CHECK(with_uid.value().pod_uid == "4-f");
 }
 
 TEST_CASE("all missing variables are named at once") {
@@ -79,6 +85,8 @@ TEST_CASE("values that are refused") {
       {"CNI_ARGS", "=x"},
       {"CNI_ARGS", "Strange=1"},
       {"CNI_ARGS", "a;b"},
+      {"CNI_ARGS", "K8S_POD_NAMESPACE=a;K8S_POD_NAME=b;K8S_POD_UID=../x"},
+      {"CNI_ARGS", "K8S_POD_NAMESPACE=a;K8S_POD_NAME=b;K8S_POD_UID=" + std::string(129, 'a')},
       {"CNI_ARGS", "K8S_POD_NAMESPACE=a/b;K8S_POD_NAME=c"},
       {"CNI_ARGS", "K8S_POD_NAMESPACE=a;K8S_POD_NAME=b\nc"}};
   for (const auto& [name, value] : rows) {

@@ -23,6 +23,9 @@ TEST_CASE("defaults") {
   CHECK(parsed.state_dir == "/var/lib/sluice");
   CHECK_FALSE(parsed.device);
   CHECK_FALSE(parsed.mtu);
+  CHECK(parsed.device_plugin_socket == "/run/sluice/device-plugin.sock");
+  CHECK(parsed.ask_plugin == AskPlugin::kOptional);
+  CHECK(parsed.resource.empty());
 }
 
 TEST_CASE("what is refused, with which code and what is named") {
@@ -52,6 +55,15 @@ TEST_CASE("what is refused, with which code and what is named") {
        kInvalidConfig, "runtimeConfig.deviceID is 0000:3b:00.3"},
       {config(R"("runtimeConfig":{"portMappings":[]})"), kInvalidConfig, "portMappings"},
       {config(R"("runtimeConfig":[])"), kInvalidConfig, "runtimeConfig"},
+      {config(R"("devicePlugin":"yes")"), kInvalidConfig, "optional, required, never"},
+      {config(R"("devicePlugin":true)"), kInvalidConfig, "devicePlugin must be a string"},
+      {config(R"("devicePluginSocket":"x")"), kInvalidConfig, "devicePluginSocket is 'x'"},
+      {config(R"("devicePluginSock":"/x")"), kInvalidConfig, "did you mean 'devicePluginSocket'?"},
+      {config(R"("resourceName":"vf")"), kInvalidConfig, "resourceName is 'vf'"},
+      {config(R"("resourceName":"/vf")"), kInvalidConfig, "resourceName"},
+      {config(R"("resourceName":"a/b/c")"), kInvalidConfig, "resourceName"},
+      {config(R"("resourceName":"a/)" + std::string(400, 'x') + "\""), kInvalidConfig,
+       "resourceName"},
       {config(R"("mtu":100)"), kInvalidConfig, "mtu is 100"},
       {config(R"("mtu":-1)"), kInvalidConfig, "mtu is -1"},
       {config(R"("mtu":"1400")"), kInvalidConfig, "mtu"},
@@ -74,19 +86,27 @@ TEST_CASE("what is accepted") {
                "runtimeConfig":{"deviceID":"0000:3b:00.2","CNIDeviceInfoFile":"/x"},
                "capabilities":{"deviceID":true},"disableCheck":true,"disableGC":true,"ipam":{},
                "cni.dev/valid-attachments":[],"example.com/color":"red","prevResult":null,
-               "engineSocket":"/tmp/e","stateDir":"/tmp/s")"),
+               "devicePlugin":"required","devicePluginSocket":"/tmp/p",
+               "resourceName":"sluice.dev/vf","engineSocket":"/tmp/e","stateDir":"/tmp/s")"),
       Verb::kAdd);
   REQUIRE(parsed);
   CHECK(parsed->device == nic::PciAddress{0, 0x3b, 0, 2});
   CHECK(parsed->mtu == 1400);
   CHECK(parsed->engine_socket == "/tmp/e");
   CHECK(parsed->state_dir == "/tmp/s");
+  CHECK(parsed->ask_plugin == AskPlugin::kRequired);
+  CHECK(parsed->device_plugin_socket == "/tmp/p");
+  CHECK(parsed->resource == "sluice.dev/vf");
+  CHECK(parse_config(config(R"("devicePlugin":"never")"), Verb::kAdd).value().ask_plugin ==
+        AskPlugin::kNever);
   CHECK_FALSE(parse_config(config(R"("mtu":0)"), Verb::kAdd).value().mtu);
 }
 
 TEST_CASE("DEL reads only what it needs") {
-  CHECK(parse_config(config(R"("vlan":7,"deviceID":"gone","mtu":1,"prevResult":{"ips":[]})"),
-                     Verb::kDel));
+  CHECK(parse_config(
+      config(
+          R"("vlan":7,"deviceID":"gone","mtu":1,"devicePluginSocket":7,"prevResult":{"ips":[]})"),
+      Verb::kDel));
   CHECK_FALSE(parse_config(config(R"("stateDir":"x")"), Verb::kDel));
 }
 

@@ -61,6 +61,21 @@ TEST_CASE("a veth's two ends: the address belongs to the pod's") {
   CHECK(out["ips"][0]["interface"] == 1);
 }
 
+TEST_CASE("several interfaces: each its address, gateway and routes only with the first") {
+  auto result = vf_result();
+  result.interfaces.push_back({"net1", {}, 1400, "/run/netns/x", "0000:3b:00.3"});
+  result.more.push_back({1, Ipv4::parse("10.244.1.3").value()});
+  for (const char* version : {"0.4.0", "1.0.0", "1.1.0"}) {
+    const auto out = json::parse(result_json(version, result));
+    REQUIRE(out["ips"].size() == 2);
+    CHECK(out["ips"][0]["gateway"] == "169.254.1.1");
+    CHECK(out["ips"][1]["interface"] == 1);
+    CHECK(out["ips"][1]["address"] == "10.244.1.3/32");
+    CHECK_FALSE(out["ips"][1].contains("gateway"));
+    CHECK(out["ips"][1].contains("version") == (version[0] == '0'));
+  }
+}
+
 TEST_CASE("VERSION") {
   CHECK(json::parse(version_json()) ==
         json{{"cniVersion", "1.1.0"}, {"supportedVersions", {"0.3.1", "0.4.0", "1.0.0", "1.1.0"}}});

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/nic/baseline.h"
+
+#include <algorithm>
+#include <array>
+
+#include "common/os/files.h"
+
+namespace sluice::nic {
+namespace {
+
+constexpr std::size_t kMaxFile = 64U << 10U;
+constexpr std::string_view kSuffix = ".json";
+
+bool same_vf(const Baseline& a, const Baseline& b) {
+  return a.vf == b.vf && a.pf == b.pf && a.vendor == b.vendor && a.device == b.device;
+}
+
+}  // namespace
+
+bool seems_in_pod(const Vf& vf) {
+  if (vf.netdev || vf.driver.empty() || !vf.vdpa.empty()) return false;
+  // Drivers that hand a function to user space or to vhost, without a netdev.
+  static constexpr std::array<std::string_view, 4> kParts = {"vfio", "uio", "stub", "vdpa"};
+  return std::none_of(kParts.begin(), kParts.end(), [&](std::string_view part) {
+    return vf.driver.find(part) != std::string::npos;
+  });
+}
+
+Result<BaselineStore> BaselineStore::open(std::string directory) {
+  SLUICE_CHECK_OK(os::make_directories(directory));
+  return BaselineStore(std::move(directory));
+}
+
+std::string BaselineStore::path_of(const PciAddress& vf) const {
+  return directory_ + "/" + vf.to_string() + std::string(kSuffix);
+}
+
+Result<BaselineStore::Outcome> BaselineStore::record_if_absent(const Pf& pf, const Vf& vf,
+                                                               const VfAttributes& attributes) {
+  Baseline fresh;
+  fresh.vf = vf.address;
+  fresh.pf = pf.address;
+  fresh.index = vf.index;
+  fresh.vendor = vf.vendor;
+  fresh.device = vf.device;
+  fresh.driver = vf.driver;
+  if (vf.netdev) fresh.netdev = {vf.netdev->name, vf.netdev->mac, vf.netdev->mtu};
+  fresh.attributes = attributes;
+  const auto known = load(vf.address);
+  if (known && same_vf(*known, fresh)) return Outcome::kKept;
+  if (!known && known.error().code == Code::kUnsupported) return fail(known.error());
+  if (seems_in_pod(vf)) return Outcome::kInPod;
+  auto written = os::write_file_atomic(path_of(vf.address), to_json(fresh));
+  if (!written) {
+    return fail(
+        std::move(written).error().with("recording the baseline of VF " + vf.address.to_string()));
+  }
+  return Outcome::kRecorded;
+}
+
+Result<Baseline> BaselineStore::load(const PciAddress& vf) const {
+  const std::string path = path_of(vf);
+  SLUICE_TRY(const auto text, os::read_file(path, kMaxFile));
+  auto baseline = parse_baseline(text);
+  if (!baseline) return fail(std::move(baseline).error().with("reading " + path));
+  if (baseline->vf != vf) {
+    return fail(Code::kInvalid, path + " is about VF " + baseline->vf.to_string() +
+                                    "; it must be about " + vf.to_string());
+  }
+  return baseline;
+}
+
+Result<std::vector<PciAddress>> BaselineStore::list() const {
+  SLUICE_TRY(const auto root, os::Root::open(directory_));
+  SLUICE_TRY(const auto names, root.list("."));
+  std::vector<PciAddress> found;
+  for (const auto& name : names) {
+    if (!name.ends_with(kSuffix)) continue;  // a temporary file of a write, or nobody's
+    const auto address =
+        PciAddress::parse(std::string_view(name).substr(0, name.size() - kSuffix.size()));
+    if (address) found.push_back(*address);
+  }
+  return found;
+}
+
+Status BaselineStore::remove(const PciAddress& vf) { return os::remove_file(path_of(vf)); }
+
+}  // namespace sluice::nic

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "device-plugin/broker/baselines.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "common/nic/baseline.h"
+#include "common/nic/vf_control.h"
+
+namespace sluice::broker {
+
+void Baselines::look(const nic::Inventory& inventory, const std::set<std::string>& in_use) {
+  for (const auto& pf : inventory.pfs) record_new(pf, in_use);
+  forget_gone(inventory);
+}
+
+void Baselines::record_new(const nic::Pf& pf, const std::set<std::string>& in_use) {
+  std::vector<const nic::Vf*> fresh;
+  for (const auto& vf : pf.vfs) {
+    if (settled_.contains(vf.address) || in_use.contains(vf.address.to_string())) continue;
+    if (!nic::seems_in_pod(vf)) fresh.push_back(&vf);
+  }
+  if (fresh.empty()) return;
+  auto store = nic::BaselineStore::open(directory_);
+  if (!store) return complain(directory_, store.error());
+  // A PF that can't say its VFs' attributes still has VFs with a name, a MAC and an MTU.
+  std::map<std::uint16_t, nic::VfAttributes> attributes;
+  if (auto control = nic::make_vf_control(pf, vf_control_socket_); !control) {
+    complain(pf.address.to_string(), control.error());
+  } else if (auto all = (*control)->all_attributes(); !all) {
+    complain(pf.address.to_string(), all.error());
+  } else {
+    attributes = std::move(*all);
+  }
+  for (const auto* vf : fresh) {
+    auto recorded = store->record_if_absent(pf, *vf, attributes[vf->index]);
+    if (!recorded) {
+      complain(vf->address.to_string(), recorded.error());
+    } else if (*recorded != nic::BaselineStore::Outcome::kInPod) {
+      settled_.insert(vf->address);
+    }
+  }
+}
+
+void Baselines::forget_gone(const nic::Inventory& inventory) {
+  std::vector<nic::PciAddress> gone;
+  for (const auto& address : settled_) {
+    if (!inventory.find_vf(address)) gone.push_back(address);
+  }
+  if (gone.empty()) return;
+  auto store = nic::BaselineStore::open(directory_);
+  for (const auto& address : gone) {
+    settled_.erase(address);
+    if (!store) continue;
+    if (auto removed = store->remove(address); !removed) {
+      complain(address.to_string(), removed.error());
+    }
+  }
+}
+
+void Baselines::complain(const std::string& about, const Error& error) {
+  constexpr std::size_t kMany = 1000;
+  if (complaints_.size() >= kMany) complaints_.clear();
+  if (!complaints_.insert(about + error.to_string()).second) return;
+  log_.warn("no baseline, or not a whole one", {{"of", about}, {"error", error}});
+}
+
+}  // namespace sluice::broker

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// Records what each VF was like when it was first seen, before any pod had it.
+#pragma once
+
+#include <set>
+#include <string>
+
+#include "common/base/log.h"
+#include "common/nic/inventory.h"
+
+namespace sluice::broker {
+
+class Baselines {
+ public:
+  // `directory`: should not outlive a reboot, as VF attributes don't. `vf_control_socket`: the
+  // simulated NIC's.
+  Baselines(std::string directory, std::string vf_control_socket, Logger log)
+      : directory_(std::move(directory)),
+        vf_control_socket_(std::move(vf_control_socket)),
+        log_(std::move(log)) {}
+
+  // Records the VFs that are new, and forgets those that are gone. `in_use`: device IDs that are
+  // somebody's; they are left for a later look.
+  void look(const nic::Inventory& inventory, const std::set<std::string>& in_use);
+
+ private:
+  void record_new(const nic::Pf& pf, const std::set<std::string>& in_use);
+  void forget_gone(const nic::Inventory& inventory);
+  void complain(const std::string& about, const Error& error);
+
+  std::string directory_, vf_control_socket_;
+  Logger log_;
+  std::set<nic::PciAddress> settled_;  // recorded, by this process or an earlier one
+  std::set<std::string> complaints_;
+};
+
+}  // namespace sluice::broker

@@ -36,8 +36,13 @@ std::optional<ReplyChoice> find_reply(const ConnectionStore& store, const Tuple&
   const bool echo = original.dst_port == 0;
   Tuple reply{receiver,          source.ip,      echo ? std::uint16_t{0} : receiver_port,
               original.src_port, original.proto, {}};
-  if (!source.own_port && !(reply == original) && !store.find(reply)) {
-    return ReplyChoice{reply, std::nullopt};
+  if (!source.own_port && !(reply == original)) {
+    const auto holder = store.find(reply);
+    if (!holder) return ReplyChoice{reply, std::nullopt};
+    // A connection that is over doesn't cost its client the port, as in the kernel's TIME_WAIT.
+    if (holder->direction == Direction::kReply && store.at(holder->slot).state == State::kClosed) {
+      return ReplyChoice{reply, holder->slot};
+    }
   }
 
   if (block.first == 0 || block.last < block.first) return std::nullopt;

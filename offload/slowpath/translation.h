@@ -28,7 +28,8 @@ struct ReplyChoice {
 // Whether a connection may be removed to make room.
 using MayGo = std::function<bool(Slot)>;
 
-// The free reply tuple of a connection from `original`'s client to receiver:port with that source.
+// The free reply tuple of a connection from `original`'s client to receiver:port with that source;
+// one of a closed connection is free.
 // Takes a port of the masquerade block where the source needs one or its own is taken; when no
 // port is free (or none was found in a bounded number of tries), that of the longest silent
 // connection that may go. Nothing when there is none either.

@@ -256,6 +256,23 @@ TEST_CASE("A direct connection is never confused with a service's") {
   CHECK(world.counter("source_ports_rewritten") == 1);
 }
 
+TEST_CASE("A connection that is over doesn't cost its client the source port") {
+  World world;
+  world.serve({endpoint(kPodB)});
+  const Side pod = World::side_of(kPod1);
+  world.handshake(pod, kPod1, 40000, kPodB, kTargetPort);
+  SUBCASE("reset: the port is kept") {
+    world.tcp(pod, kPod1, 40000, kPodB, kTargetPort, test::kTcpRstFlag);
+    const auto service = world.handshake(pod, kPod1, 40000, kVip, kServicePort);
+    CHECK(service.packet.src_port == 40000);
+    CHECK(world.counter("source_ports_rewritten") == 0);
+  }
+  SUBCASE("alive: it is rewritten") {
+    const auto service = world.handshake(pod, kPod1, 40000, kVip, kServicePort);
+    CHECK(kBlock.contains(service.packet.src_port));
+  }
+}
+
 TEST_CASE("A connection met in the middle: direct ones go on, the others are refused") {
   World world;
   world.serve({endpoint(kPodB)});

@@ -165,10 +165,13 @@ void Broker::refresh() {
 
 std::map<std::string, std::string> Broker::assess_health() {
   std::map<std::string, std::optional<std::string>> observed;
+  const auto host = grants_.host_facts(*look_.inventory);
   for (const auto& pool : pools_.pools()) {
     for (const auto& member : pool.members) {
       if (!member.candidate) continue;
-      observed[member.device.id] = health::assess(*member.candidate, pool.config.health);
+      auto& reason = observed[member.device.id];
+      reason = health::assess(*member.candidate, pool.config.health);
+      if (!reason) reason = grants_.obstacle(pool, member, host);
     }
   }
   return health_.update(observed, clock_.now());

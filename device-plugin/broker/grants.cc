@@ -19,15 +19,6 @@ std::string set_of(const std::string& resource) {
   return name;
 }
 
-allocate::HostFacts host_facts(const Settings& settings, const nic::Inventory& inventory) {
-  allocate::HostFacts facts;
-  facts.vhost_net = inventory.vhost_net;
-  facts.rdma_cm = inventory.rdma_cm;
-  const auto dev = os::Root::open(settings.dev_root);
-  facts.iommufd = dev && dev->exists("iommu");
-  return facts;
-}
-
 const pools::Member* find_member(const pools::Pool& pool, const std::string& id) {
   for (const auto& member : pool.members) {
     if (member.device.id == id) return &member;
@@ -62,7 +53,27 @@ Result<allocate::Access> Grants::access(const pools::Pool& pool, const pools::Me
   if (const auto why = pools::mismatch(selector, fresh)) {
     return fail(Code::kPrecondition, id + " has changed: " + *why);
   }
-  return allocate::access_of(fresh, selector, pool.config, host_facts(settings_, inventory));
+  return allocate::access_of(fresh, selector, pool.config, host_facts(inventory));
+}
+
+std::optional<std::string> Grants::obstacle(const pools::Pool& pool, const pools::Member& member,
+                                            const allocate::HostFacts& host) const {
+  // What somebody has may look different from here: its RDMA device is in a pod too.
+  if (member.use || !member.candidate) return std::nullopt;
+  if (member.selector >= pool.config.selectors.size()) return std::nullopt;
+  const auto access = allocate::access_of(*member.candidate, pool.config.selectors[member.selector],
+                                          pool.config, host);
+  if (access) return std::nullopt;
+  return access.error().message;
+}
+
+allocate::HostFacts Grants::host_facts(const nic::Inventory& inventory) const {
+  allocate::HostFacts facts;
+  facts.vhost_net = inventory.vhost_net;
+  facts.rdma_cm = inventory.rdma_cm;
+  const auto dev = os::Root::open(settings_.dev_root);
+  facts.iommufd = dev && dev->exists("iommu");
+  return facts;
 }
 
 Result<allocate::Grant> Grants::grant(const pools::Pool& pool, const std::vector<std::string>& ids,
@@ -118,7 +129,7 @@ void Grants::keep_specs(const std::vector<pools::Pool>& pools, const nic::Invent
     return complain("CDI", store.error());
   }
   std::set<std::string> keep, good;
-  const auto host = host_facts(settings_, inventory);
+  const auto host = host_facts(inventory);
   for (const auto& pool : pools) {
     const auto& resource = pool.config.resource();
     cdi::Spec spec{cdi::kind_of(resource), {}};

@@ -7,6 +7,7 @@
 // device nodes are then in the answer itself.
 #pragma once
 
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -31,6 +32,11 @@ class Grants {
                                 const nic::Inventory& inventory);
   Result<allocate::Access> access(const pools::Pool& pool, const pools::Member& member,
                                   const nic::Inventory& inventory) const;
+
+  // Why a device could not be given if it were asked for, as far as the inventory tells.
+  std::optional<std::string> obstacle(const pools::Pool& pool, const pools::Member& member,
+                                      const allocate::HostFacts& host) const;
+  allocate::HostFacts host_facts(const nic::Inventory& inventory) const;
 
   // Files of all pools as they are now; what nobody names any more goes.
   void keep_files(const std::vector<pools::Pool>& pools, const nic::Inventory& inventory);

@@ -184,6 +184,17 @@ TEST_CASE("a VF that changes its driver, or goes, before Allocate: refused, with
   CHECK(node.allocate_ids("a/c", {node.vf(3)})["devices"] == json{node.vf(3)});
 }
 
+TEST_CASE("what could not be given is not offered: a vfio VF without an IOMMU group") {
+  Node node(2);
+  node.sysfs().bind(node.vf(0), "vfio-pci");
+  node.start_kubelet();
+  node.start_plugin();
+  REQUIRE(eventually([&] { return node.devices() == 2; }));
+  CHECK(node.has_devices(1));
+  node.sysfs().set_iommu_group(node.vf(0), "41");
+  CHECK(node.has_devices(2));
+}
+
 TEST_CASE("without a sysfs tree the resource is there with nothing in it, until there is one") {
   Node node;
   std::filesystem::rename(node.dir() + "/sys", node.dir() + "/later");

@@ -84,6 +84,7 @@ Status Core::bind_to(const std::string& path, unsigned mode) {
   SLUICE_TRY(const auto address, unix_address(path));
   const auto* raw = reinterpret_cast<const sockaddr*>(&address);
   struct stat info {};
+  bool stale = false;
   if (::lstat(path.c_str(), &info) == 0) {
     if (!S_ISSOCK(info.st_mode)) {
       return fail(Code::kExists, "file " + path + " is there and is not a socket");
@@ -93,19 +94,32 @@ Status Core::bind_to(const std::string& path, unsigned mode) {
     if (answered || (errno != ECONNREFUSED && errno != ENOENT)) {
       return fail(Code::kExists, "socket " + path + " has a live server");
     }
-    SLUICE_CHECK_OK(remove_file(path));
+    stale = true;
   }
+  // Over a dead server's file in one step: whoever looks finds a socket at every moment.
+  const std::string beside = path + ".new";
+  auto made_at = address;
+  if (stale) {
+    SLUICE_TRY(made_at, unix_address(beside));
+    SLUICE_CHECK_OK(remove_file(beside));
+  }
+  raw = reinterpret_cast<const sockaddr*>(&made_at);
+  const std::string& made = stale ? beside : path;
   listener_.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!listener_) return fail_errno(errno, "make a unix socket");
   // The mode before bind: the socket is never open to more than it shall be. After it: umask.
   ::fchmod(listener_.get(), static_cast<mode_t>(mode));
-  if (::bind(listener_.get(), raw, sizeof address) != 0) return fail_errno(errno, "bind " + path);
-  path_ = path;
-  if (::lstat(path.c_str(), &info) == 0) inode_ = info.st_ino;
-  if (::chmod(path.c_str(), static_cast<mode_t>(mode)) != 0) {
-    return fail_errno(errno, "chmod " + path);
+  if (::bind(listener_.get(), raw, sizeof made_at) != 0) return fail_errno(errno, "bind " + made);
+  path_ = made;
+  if (::lstat(made.c_str(), &info) == 0) inode_ = info.st_ino;
+  if (::chmod(made.c_str(), static_cast<mode_t>(mode)) != 0) {
+    return fail_errno(errno, "chmod " + made);
   }
-  if (::listen(listener_.get(), 128) != 0) return fail_errno(errno, "listen on " + path);
+  if (::listen(listener_.get(), 128) != 0) return fail_errno(errno, "listen on " + made);
+  if (stale && ::rename(made.c_str(), path.c_str()) != 0) {
+    return fail_errno(errno, "rename " + made + " to " + path);
+  }
+  path_ = path;
   return {};
 }
 

@@ -12,7 +12,7 @@ namespace sluice::broker {
 
 void Baselines::look(const nic::Inventory& inventory, const std::set<std::string>& in_use) {
   for (const auto& pf : inventory.pfs) record_new(pf, in_use);
-  forget_gone(inventory);
+  forget_gone(inventory, in_use);
 }
 
 void Baselines::record_new(const nic::Pf& pf, const std::set<std::string>& in_use) {
@@ -38,15 +38,18 @@ void Baselines::record_new(const nic::Pf& pf, const std::set<std::string>& in_us
     if (!recorded) {
       complain(vf->address.to_string(), recorded.error());
     } else if (*recorded != nic::BaselineStore::Outcome::kInPod) {
-      settled_.insert(vf->address);
+      settled_[vf->address] = {pf.address, vf->index};
     }
   }
 }
 
-void Baselines::forget_gone(const nic::Inventory& inventory) {
+// A VF that is merely not seen may be unreadable for a moment: only a smaller number of VFs counts.
+void Baselines::forget_gone(const nic::Inventory& inventory, const std::set<std::string>& in_use) {
   std::vector<nic::PciAddress> gone;
-  for (const auto& address : settled_) {
-    if (!inventory.find_vf(address)) gone.push_back(address);
+  for (const auto& [address, origin] : settled_) {
+    const auto* pf = inventory.find_pf(origin.pf);
+    if (!pf || origin.index < pf->num_vfs || inventory.find_vf(address)) continue;
+    if (!in_use.contains(address.to_string())) gone.push_back(address);
   }
   if (gone.empty()) return;
   auto store = nic::BaselineStore::open(directory_);

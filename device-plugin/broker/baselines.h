@@ -2,6 +2,7 @@
 // Records what each VF was like when it was first seen, before any pod had it.
 #pragma once
 
+#include <map>
 #include <set>
 #include <string>
 
@@ -19,18 +20,22 @@ class Baselines {
         vf_control_socket_(std::move(vf_control_socket)),
         log_(std::move(log)) {}
 
-  // Records the VFs that are new, and forgets those that are gone. `in_use`: device IDs that are
-  // somebody's; they are left for a later look.
+  // Records the VFs that are new, and forgets those that their PF says are gone. `in_use`: device
+  // IDs that are somebody's; they are left for a later look.
   void look(const nic::Inventory& inventory, const std::set<std::string>& in_use);
 
  private:
   void record_new(const nic::Pf& pf, const std::set<std::string>& in_use);
-  void forget_gone(const nic::Inventory& inventory);
+  void forget_gone(const nic::Inventory& inventory, const std::set<std::string>& in_use);
   void complain(const std::string& about, const Error& error);
 
   std::string directory_, vf_control_socket_;
   Logger log_;
-  std::set<nic::PciAddress> settled_;  // recorded, by this process or an earlier one
+  struct Origin {
+    nic::PciAddress pf;
+    std::uint16_t index = 0;
+  };
+  std::map<nic::PciAddress, Origin> settled_;  // recorded, by this process or an earlier one
   std::set<std::string> complaints_;
 };
 

@@ -43,8 +43,11 @@ std::vector<topology::Place> places_of(const pools::Pool& pool,
   return places;
 }
 
-// The kubelet's lists are in no order; ties are decided by ours.
-std::vector<std::string> in_pool_order(const pools::Pool* pool, std::vector<std::string> ids) {
+// The kubelet's lists are in no order; ties are decided by ours. `from_the_end`: the scheduler gives
+// claims the first devices of a slice, so the kubelet's come from the other end. A claim whose device
+// was granted meanwhile waits for that very one, whatever else is free.
+std::vector<std::string> in_pool_order(const pools::Pool* pool, std::vector<std::string> ids,
+                                       bool from_the_end) {
   if (!pool) return ids;
   std::map<std::string, std::size_t> places;
   for (const auto& member : pool->members) places.emplace(member.device.id, places.size());
@@ -53,7 +56,7 @@ std::vector<std::string> in_pool_order(const pools::Pool* pool, std::vector<std:
     return found == places.end() ? places.size() : found->second;
   };
   std::stable_sort(ids.begin(), ids.end(), [&](const std::string& a, const std::string& b) {
-    return place_of(a) < place_of(b);
+    return from_the_end ? place_of(b) < place_of(a) : place_of(a) < place_of(b);
   });
   return ids;
 }
@@ -91,7 +94,6 @@ Broker::Broker(os::EventLoop& loop, const Clock& clock, Settings settings, Logge
 }
 
 Broker::~Broker() {
-  *alive_ = false;
   if (poll_timer_ != 0) loop_.cancel(poll_timer_);
   if (health_timer_set_) loop_.cancel(health_timer_);
 }
@@ -116,19 +118,28 @@ void Broker::start() {
 
 void Broker::look_arrived(Look look) {
   look_ = std::move(look);
+  looked_ = true;
   rdma_events_.watch(health::worth_watching(*look_.inventory));
+  ours_.ids.clear();
+  for (const auto& candidate : pools::candidates(*look_.inventory)) ours_.ids.insert(candidate.id);
   refresh();
 }
 
 // A device that is in use must not move to another pool: so first the newest word of the kubelet's.
+// Whichever list comes first takes the newest configuration.
 void Broker::config_arrived(config::Config config) {
-  auto take = [this, config = std::move(config)]() mutable {
-    pools_.configure(std::move(config));
-    for (const auto& pool : pools_.config().pools) known_resources_.insert(pool.resource());
-    refresh();
-  };
-  if (!started_) return take();
-  list_pods(kListPatience, [take](const Result<PodList>&) mutable { take(); });
+  next_config_ = std::move(config);
+  if (!started_) return take_config();
+  list_pods(kListPatience, [this](const Result<PodList>&) { take_config(); });
+}
+
+void Broker::take_config() {
+  if (!next_config_) return;
+  pools_.configure(*std::exchange(next_config_, std::nullopt));
+  for (const auto& pool : config().pools) ours_.resources.insert(pool.resource());
+  // Pods may have devices of a pool that an earlier start understood.
+  for (const auto& pool : config().refused) ours_.resources.insert(pool.resource);
+  refresh();
 }
 
 void Broker::refresh() {
@@ -137,7 +148,7 @@ void Broker::refresh() {
   pools::Snapshot snapshot;
   snapshot.inventory = look_.inventory;
   snapshot.reserved = look_.uplinks;
-  snapshot.uses = uses_.all(now);
+  snapshot.uses = uses_.all();
   snapshot.unhealthy = unhealthy_;
   // Who has what is nothing in the kubelet's lists, but in the slices and files.
   bool changed = pools_.update(snapshot, now) || snapshot.uses != last_uses_;
@@ -157,10 +168,12 @@ void Broker::refresh() {
   }
   plan_health_look();
   if (!started_) return;
-  std::set<std::string> in_use;
-  for (const auto& [id, use] : snapshot.uses) in_use.insert(id);
-  baselines_.look(*look_.inventory, in_use);
   if (changed) publish();
+  if (!changed && !looked_) return;
+  looked_ = false;
+  keep_files(snapshot.uses);
+  // Until the kubelet has said what is in use, slices stay as an earlier run left them.
+  if (dra_ && uses_.known()) dra_->changed();
 }
 
 std::map<std::string, std::string> Broker::assess_health() {
@@ -190,16 +203,26 @@ void Broker::plan_health_look() {
 }
 
 void Broker::publish() {
-  grants_.keep_files(pools_.pools(), *look_.inventory);
   std::vector<kubelet::ServedPool> served;
   for (const auto& pool : pools_.pools()) {
     if (dra_ && pool.config.offer == config::Offer::kDra) continue;
     served.push_back({pool.config.resource(), pool.devices()});
   }
   if (kubelet_) kubelet_->publish(std::move(served));
-  // Until the kubelet has said what is in use, slices stay as an earlier run left them.
-  if (dra_ && uses_.known()) dra_->changed();
   if (on_change_) on_change_();
+}
+
+void Broker::keep_files(const std::map<std::string, pools::Use>& uses) {
+  grants_.keep_files(pools_.pools(), *look_.inventory, uses, uses_.known());
+  std::set<std::string> in_use;
+  for (const auto& [id, use] : uses) in_use.insert(id);
+  // Before the kubelet has spoken, only a netdev shows that a VF is nobody's.
+  for (const auto& pf : look_.inventory->pfs) {
+    for (const auto& vf : pf.vfs) {
+      if (!uses_.known() && !vf.netdev) in_use.insert(vf.address.to_string());
+    }
+  }
+  baselines_.look(*look_.inventory, in_use);
 }
 
 void Broker::list_pods(Duration deadline, Listed then) {
@@ -211,9 +234,7 @@ void Broker::list_pods(Duration deadline, Listed then) {
         queries_.erase(number);
         const std::weak_ptr<bool> alive = alive_;
         if (pods) {
-          const bool first = !uses_.known();
-          uses_.listed(*pods, known_resources_, clock_.now());
-          if (first && started_ && dra_) dra_->changed();
+          uses_.listed(*pods, ours_, clock_.now());
           if (started_) refresh();
         }
         if (alive.expired()) return;
@@ -232,7 +253,13 @@ void Broker::allocate(const std::string& resource, const std::vector<std::string
                                             " devices asked for; at most " +
                                             std::to_string(kMaxIds) + " are allowed"));
   }
-  auto grant = grants_.grant(*pool, ids, *look_.inventory);
+  // The pools learn of a claim with the next refresh(); a call that comes before that must not win.
+  const auto claimed =
+      std::find_if(ids.begin(), ids.end(), [&](const auto& id) { return claims_.contains(id); });
+  auto grant = claimed == ids.end()
+                   ? grants_.grant(*pool, ids, *look_.inventory)
+                   : Result<allocate::Grant>(
+                         fail(Code::kPrecondition, *claimed + " can't be given: a claim has it"));
   if (!grant) {
     log_.warn("allocation refused", {{"resource", resource}, {"error", grant.error()}});
     // What was refused here must not be offered any longer than it takes to look.
@@ -247,7 +274,8 @@ void Broker::allocate(const std::string& resource, const std::vector<std::string
 void Broker::prefer(const std::string& resource, const std::vector<std::string>& available,
                     const std::vector<std::string>& must_include, std::size_t size, Chosen chosen) {
   const auto* pool = pools_.find(resource);
-  const topology::Request request{in_pool_order(pool, available), must_include, size};
+  const bool shared = dra_ && pool && pool->config.offer == config::Offer::kBoth;
+  const topology::Request request{in_pool_order(pool, available, shared), must_include, size};
   if (!pool) return chosen(topology::preferred(config::Policy::kPacked, request, {}, {}));
   if (pool->config.policy != config::Policy::kGpuAffine || look_.inventory->gpus.empty()) {
     return chosen(choose(*pool, request, nullptr));
@@ -276,10 +304,13 @@ std::vector<std::string> Broker::choose(const pools::Pool& pool, const topology:
 std::vector<dra::Offered> Broker::offered() const {
   std::vector<dra::Offered> out;
   for (const auto& pool : pools_.pools()) {
-    if (pool.draining || pool.config.offer == config::Offer::kDevicePlugin) continue;
+    const bool offered = !pool.draining && pool.config.offer != config::Offer::kDevicePlugin;
     for (const auto& member : pool.members) {
-      if (!member.candidate || member.leaving) continue;
+      if (!member.candidate) continue;
       dra::Offered offer;
+      offer.only_held = !offered || member.leaving;
+      const bool held = member.use && member.use->front == pools::Use::Front::kDra;
+      if (offer.only_held && !held) continue;
       offer.pool = pool.config.name;
       offer.resource = pool.config.resource();
       offer.candidate = *member.candidate;
@@ -311,6 +342,11 @@ Result<allocate::Access> Broker::take(const std::string& id, const std::string& 
   const bool by_claim = member->use && member->use->front == pools::Use::Front::kDra;
   // A claim that was prepared before our start is taken again: nobody else can hold the device.
   const bool ours = holder == claims_.end() ? by_claim : holder->second == claim_uid;
+  // The books, not only the pools: those learn of a grant with the next refresh().
+  const auto uses = uses_.all();
+  const auto use = uses.find(id);
+  const bool granted = use != uses.end() && use->second.front == pools::Use::Front::kDevicePlugin;
+  if (granted) return fail(Code::kPrecondition, id + " is in use by " + use->second.holder);
   if (!ours && (member->use || holder != claims_.end())) {
     return fail(Code::kPrecondition,
                 id + " is in use by " + (member->use ? member->use->holder : "another claim"));
@@ -342,10 +378,19 @@ void Broker::refresh_later() {
 }
 
 void Broker::devices_of(const std::string& pod_namespace, const std::string& pod, Found found) {
+  // "None" would mean a pod without devices; whose they are can't be known without a configuration.
+  if (!config_state().error.empty() && config().pools.empty()) {
+    return found(fail(Error{Code::kUnavailable,
+                            Domain::kConfig,
+                            0,
+                            "no configuration is in force: " + config_state().error,
+                            {},
+                            Retry::kLater}));
+  }
   list_pods(kListPatience,
             [this, pod_namespace, pod, found = std::move(found)](const Result<PodList>& pods) {
               if (!pods) return found(fail(Error(pods.error())));
-              found(broker::devices_of(*pods, pod_namespace, pod, pools_, uses_));
+              found(broker::devices_of(*pods, pod_namespace, pod, ours_, pools_, uses_));
             });
 }
 

@@ -11,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -58,6 +59,7 @@ class Broker final : public kubelet::Allocator, public dra::DeviceSource, public
               Chosen chosen) override;
 
   std::vector<dra::Offered> offered() const override;
+  std::uint32_t plain_ports() const override { return config().plain_ports; }
   Result<allocate::Access> take(const std::string& id, const std::string& claim_uid,
                                 const std::string& claim) override;
   void give_back(const std::string& id, const std::string& claim_uid) override;
@@ -75,9 +77,11 @@ class Broker final : public kubelet::Allocator, public dra::DeviceSource, public
 
   void look_arrived(Look look);
   void config_arrived(config::Config config);
+  void take_config();
   void refresh();
   std::map<std::string, std::string> assess_health();
   void publish();
+  void keep_files(const std::map<std::string, pools::Use>& uses);
   // Asks the kubelet; `then` runs on the loop, with the list already in the books.
   void list_pods(Duration deadline, Listed then);
   void plan_health_look();
@@ -97,13 +101,15 @@ class Broker final : public kubelet::Allocator, public dra::DeviceSource, public
   health::Hysteresis health_;
   Look look_;
   std::map<std::string, std::string> unhealthy_;
-  std::set<std::string> known_resources_;      // ours, now and since the start
+  Ours ours_;
+  std::optional<config::Config> next_config_;  // waits for the newest word of the kubelet
   std::map<std::string, std::string> claims_;  // device id -> the claim's uid
   std::map<std::string, pools::Use> last_uses_;
   PodList last_pods_;
   kubelet::Front* kubelet_ = nullptr;
   dra::Front* dra_ = nullptr;
   std::function<void()> on_change_;
+  bool looked_ = false;   // since the last refresh
   bool started_ = false;  // publishing
   std::map<std::uint64_t, std::unique_ptr<kubelet::PodResources::Query>> queries_;
   std::uint64_t next_query_ = 1;

@@ -46,6 +46,15 @@ Result<allocate::Access> Grants::access(const pools::Pool& pool, const pools::Me
     function = std::move(*read);
     fresh.function = &function;
   }
+  if (fresh.sf) {
+    // What there is to know of a subfunction hangs on its driver.
+    const auto driver = driver_now(fresh);
+    if (!driver || *driver != fresh.driver()) {
+      return fail(Code::kPrecondition,
+                  id + " has changed: its driver was '" + fresh.driver() + "' and is " +
+                      (driver ? "'" + *driver + "'" : "gone: " + driver.error().message));
+    }
+  }
   if (fresh.driver().empty()) {
     return fail(Code::kPrecondition,
                 id + " has lost its driver '" + member.candidate->driver() + "'");
@@ -61,6 +70,7 @@ std::optional<std::string> Grants::obstacle(const pools::Pool& pool, const pools
   // What somebody has may look different from here: its RDMA device is in a pod too.
   if (member.use || !member.candidate) return std::nullopt;
   if (member.selector >= pool.config.selectors.size()) return std::nullopt;
+  if (member.candidate->driver().empty()) return "no driver is bound";
   const auto access = allocate::access_of(*member.candidate, pool.config.selectors[member.selector],
                                           pool.config, host);
   if (access) return std::nullopt;
@@ -95,8 +105,15 @@ Result<allocate::Grant> Grants::grant(const pools::Pool& pool, const std::vector
   }
   for (const auto* member : members) keep_devinfo(pool, *member, inventory);
   std::optional<std::string> kind;
-  if (with_spec_.contains(pool.config.resource())) kind = cdi::kind_of(pool.config.resource());
-  return allocate::grant(pool.config, devices, kind);
+  if (settings_.use_cdi && put_spec(pool, host_facts(inventory))) {
+    kind = cdi::kind_of(pool.config.resource());
+  }
+  auto grant = allocate::grant(pool.config, devices, kind);
+  grant.cdi_devices.clear();
+  for (const auto& id : ids) {
+    if (kind) grant.cdi_devices.push_back(cdi::qualified(*kind, id));
+  }
+  return grant;
 }
 
 void Grants::keep_devinfo(const pools::Pool& pool, const pools::Member& member,
@@ -110,8 +127,10 @@ void Grants::keep_devinfo(const pools::Pool& pool, const pools::Member& member,
   if (!written) complain("device-info", written.error());
 }
 
-void Grants::keep_files(const std::vector<pools::Pool>& pools, const nic::Inventory& inventory) {
+void Grants::keep_files(const std::vector<pools::Pool>& pools, const nic::Inventory& inventory,
+                        const std::map<std::string, pools::Use>& uses, bool uses_known) {
   for (const auto& pool : pools) {
+    if (!uses_known) break;
     std::set<std::string> in_use;
     for (const auto& member : pool.members) {
       if (member.use) in_use.insert(member.device.id);
@@ -119,36 +138,21 @@ void Grants::keep_files(const std::vector<pools::Pool>& pools, const nic::Invent
     auto swept = devinfo_.sweep(pool.config.resource(), in_use);
     if (!swept && swept.error().code != Code::kNotFound) complain("device-info", swept.error());
   }
-  if (settings_.use_cdi) keep_specs(pools, inventory);
+  if (settings_.use_cdi) keep_specs(pools, inventory, uses, uses_known);
 }
 
-void Grants::keep_specs(const std::vector<pools::Pool>& pools, const nic::Inventory& inventory) {
-  auto store = cdi::SpecStore::open(settings_.cdi_dir);
-  if (!store) {
-    with_spec_.clear();
-    return complain("CDI", store.error());
-  }
-  std::set<std::string> keep, good;
+void Grants::keep_specs(const std::vector<pools::Pool>& pools, const nic::Inventory& inventory,
+                        const std::map<std::string, pools::Use>& uses, bool uses_known) {
+  std::set<std::string> keep;
   const auto host = host_facts(inventory);
   for (const auto& pool : pools) {
-    const auto& resource = pool.config.resource();
-    cdi::Spec spec{cdi::kind_of(resource), {}};
-    for (const auto& member : pool.members) {
-      if (!member.candidate || member.selector >= pool.config.selectors.size()) continue;
-      const auto access = allocate::access_of(
-          *member.candidate, pool.config.selectors[member.selector], pool.config, host);
-      if (access) spec.devices.push_back({member.device.id, access->nodes, {}, {}});
-    }
-    // A specification without devices is not a valid one.
-    if (spec.devices.empty()) continue;
-    keep.insert(set_of(resource));
-    if (auto put = store->put(set_of(resource), spec); put) {
-      good.insert(resource);
-    } else {
-      complain("CDI", put.error());
-    }
+    if (put_spec(pool, host)) keep.insert(set_of(pool.config.resource()));
   }
-  with_spec_ = std::move(good);
+  if (!uses_known) return;
+  // A container may be made again after its pool is gone.
+  for (const auto& [id, use] : uses) keep.insert(set_of(use.resource));
+  auto store = cdi::SpecStore::open(settings_.cdi_dir);
+  if (!store) return;
   // Claims' files are the DRA front's to sweep.
   if (const auto sets = store->sets()) {
     for (const auto& set : *sets) {
@@ -156,6 +160,31 @@ void Grants::keep_specs(const std::vector<pools::Pool>& pools, const nic::Invent
     }
     if (auto swept = store->sweep(keep); !swept) complain("CDI", swept.error());
   }
+}
+
+bool Grants::put_spec(const pools::Pool& pool, const allocate::HostFacts& host) {
+  const auto& resource = pool.config.resource();
+  cdi::Spec spec{cdi::kind_of(resource), {}};
+  for (const auto& member : pool.members) {
+    if (!member.candidate || member.selector >= pool.config.selectors.size()) continue;
+    const auto access = allocate::access_of(
+        *member.candidate, pool.config.selectors[member.selector], pool.config, host);
+    if (access) spec.devices.push_back({member.device.id, access->nodes, {}, {}});
+  }
+  // A specification without devices is not a valid one.
+  if (spec.devices.empty()) return false;
+  auto store = cdi::SpecStore::open(settings_.cdi_dir);
+  auto put = store ? store->put(set_of(resource), spec) : Status(fail(Error(store.error())));
+  if (!put) complain("CDI", put.error());
+  return put.has_value();
+}
+
+Result<std::string> Grants::driver_now(const pools::Candidate& candidate) const {
+  SLUICE_TRY(const auto sysfs, os::Root::open(settings_.sysfs_root));
+  SLUICE_TRY(const auto link,
+             sysfs.read_link("bus/pci/devices/" + candidate.function->address.to_string() + "/" +
+                             candidate.sf->name + "/driver"));
+  return link.substr(link.rfind('/') + 1);
 }
 
 void Grants::complain(const std::string& what, const Error& error) {

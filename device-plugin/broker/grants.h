@@ -7,6 +7,7 @@
 // device nodes are then in the answer itself.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -38,19 +39,24 @@ class Grants {
                                       const allocate::HostFacts& host) const;
   allocate::HostFacts host_facts(const nic::Inventory& inventory) const;
 
-  // Files of all pools as they are now; what nobody names any more goes.
-  void keep_files(const std::vector<pools::Pool>& pools, const nic::Inventory& inventory);
+  // Files of all pools as they are now; what nobody names any more goes, unless it isn't known yet
+  // who has what.
+  void keep_files(const std::vector<pools::Pool>& pools, const nic::Inventory& inventory,
+                  const std::map<std::string, pools::Use>& uses, bool uses_known);
 
  private:
   void keep_devinfo(const pools::Pool& pool, const pools::Member& member,
                     const nic::Inventory& inventory);
-  void keep_specs(const std::vector<pools::Pool>& pools, const nic::Inventory& inventory);
+  void keep_specs(const std::vector<pools::Pool>& pools, const nic::Inventory& inventory,
+                  const std::map<std::string, pools::Use>& uses, bool uses_known);
+  // Writes the pool's specification as the inventory is now; false: it has none.
+  bool put_spec(const pools::Pool& pool, const allocate::HostFacts& host);
+  Result<std::string> driver_now(const pools::Candidate& candidate) const;
   void complain(const std::string& what, const Error& error);  // once for each
 
   const Settings& settings_;
   devinfo::Store devinfo_;
   Logger log_;
-  std::set<std::string> with_spec_;  // resources whose CDI file is good
   std::set<std::string> complaints_;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "device-plugin/broker/inventory_feed.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "common/nic/uplink.h"
@@ -11,6 +12,8 @@ namespace {
 
 // A NIC that makes its VFs does so in a burst: look once after it, not once for each.
 constexpr auto kSettle = std::chrono::milliseconds(50);
+// Whatever happens, the loop has time for its callers.
+constexpr auto kLeastPause = std::chrono::milliseconds(500);
 
 bool matters(const netlink::Uevent& event) {
   return event.subsystem == "pci" || event.subsystem == "auxiliary" ||
@@ -34,14 +37,17 @@ void InventoryFeed::look() {
   watch();
   const auto before = std::chrono::steady_clock::now();
   auto look = read();
-  last_took_ = std::chrono::steady_clock::now() - before;
+  last_look_ = std::chrono::steady_clock::now();
+  last_took_ = last_look_ - before;
   found_(std::move(look));
 }
 
 void InventoryFeed::look_soon() {
   if (soon_set_) return;
   soon_set_ = true;
-  soon_ = loop_.after(kSettle, [this] {
+  const auto since = std::chrono::steady_clock::now() - last_look_;
+  const Duration rest = since < kLeastPause ? Duration(kLeastPause - since) : Duration(0);
+  soon_ = loop_.after(std::max<Duration>(kSettle, rest), [this] {
     soon_set_ = false;
     look();
   });
@@ -54,6 +60,8 @@ Look InventoryFeed::read() {
     error = root.error().to_string();
   } else if (auto read = nic::read_inventory(*root, {settings_.dev_root}); !read) {
     error = read.error().to_string();
+    // Another reason than "not there" passes; until then what was seen last is the better guess.
+    if (last_ && read.error().code != Code::kNotFound) inventory = *last_;
   } else {
     inventory = std::move(*read);
   }
@@ -73,12 +81,14 @@ Look InventoryFeed::read() {
   if (broken_logged_.size() > kMany) broken_logged_.clear();
   Look look;
   look.inventory = std::make_shared<const nic::Inventory>(std::move(inventory));
-  look.uplinks = read_uplinks();
+  last_ = look.inventory;
+  look.uplinks = read_uplinks(*look.inventory);
   return look;
 }
 
-// Without an answer the last one stays: an uplink must not be given out because of a hiccup.
-std::map<std::string, std::string> InventoryFeed::read_uplinks() {
+// Without an answer the last one stays, and before the first nobody's netdev is given out: an
+// uplink must not go because of a hiccup.
+std::map<std::string, std::string> InventoryFeed::read_uplinks(const nic::Inventory& inventory) {
   auto rtnl = netlink::Rtnl::open();
   auto uplinks = rtnl ? nic::node_uplinks(*rtnl) : Result<nic::Uplinks>(fail(rtnl.error()));
   const std::string error = uplinks ? "" : uplinks.error().to_string();
@@ -86,8 +96,17 @@ std::map<std::string, std::string> InventoryFeed::read_uplinks() {
     last_uplink_error_ = error;
     if (!error.empty()) log_.warn("the node's uplinks are unknown", {{"error", error}});
   }
-  if (uplinks) last_uplinks_ = std::move(*uplinks);
-  return last_uplinks_;
+  if (uplinks) uplinks_ = std::move(*uplinks);
+  if (uplinks_) return *uplinks_;
+  std::map<std::string, std::string> all;
+  const auto hold = [&](const nic::Function& function) {
+    if (function.netdev) all[function.netdev->name] = "the node's default routes can't be read";
+  };
+  for (const auto& pf : inventory.pfs) {
+    hold(pf);
+    for (const auto& vf : pf.vfs) hold(vf);
+  }
+  return all;
 }
 
 // Where something can't be watched, or isn't there yet, the timer does the work.
@@ -111,13 +130,23 @@ void InventoryFeed::watch() {
 
 void InventoryFeed::watch_links() {
   netlink::MonitorHandlers handlers;
-  handlers.link = [this](const netlink::LinkEvent&) { look_soon(); };
+  // Of veths and bridges there are many changes, and none that matters here unless the node's own
+  // traffic goes by them.
+  handlers.link = [this](const netlink::LinkEvent& event) {
+    if (event.link.kind.empty() || (uplinks_ && uplinks_->contains(event.link.name))) look_soon();
+  };
   handlers.overrun = [this] { look_soon(); };
   auto links = netlink::Monitor::open(std::move(handlers));
   if (!links) return;
   links_ = std::move(*links);
   const auto watched = loop_.watch(links_->fd(), [this] {
-    if (const auto status = links_->dispatch(); !status) look_soon();
+    if (links_->dispatch()) return;
+    loop_.unwatch(links_->fd());
+    loop_.post([this, alive = std::weak_ptr<bool>(alive_)] {
+      if (alive.expired()) return;
+      links_.reset();  // opened again with the next look
+      look_soon();
+    });
   });
   if (!watched) links_.reset();
 }

@@ -49,7 +49,7 @@ class InventoryFeed {
 
  private:
   Look read();
-  std::map<std::string, std::string> read_uplinks();
+  std::map<std::string, std::string> read_uplinks(const nic::Inventory& inventory);
   void watch();
   void watch_links();
 
@@ -58,7 +58,9 @@ class InventoryFeed {
   Found found_;
   Logger log_;
   std::string last_error_, last_uplink_error_;
-  std::map<std::string, std::string> last_uplinks_;
+  std::optional<std::map<std::string, std::string>> uplinks_;  // the last answer
+  std::shared_ptr<const nic::Inventory> last_;
+  std::chrono::steady_clock::time_point last_look_;
   std::set<std::string> broken_logged_;
   Duration last_took_{};
   std::unique_ptr<os::DirectoryWatch> directory_;
@@ -67,6 +69,7 @@ class InventoryFeed {
   os::EventLoop::TimerId timer_ = 0;
   os::EventLoop::TimerId soon_ = 0;
   bool soon_set_ = false;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
 }  // namespace sluice::broker

@@ -13,13 +13,13 @@ constexpr std::string_view kUnknownPod = "a pod that is being made";
 
 }  // namespace
 
-void Uses::listed(const PodList& pods, const std::set<std::string>& resources, TimePoint now) {
+void Uses::listed(const PodList& pods, const Ours& ours, TimePoint now) {
   known_ = true;
   listed_.clear();
   for (const auto& pod : pods) {
     for (const auto& devices : pod.devices) {
-      if (!resources.contains(devices.resource)) continue;
       for (const auto& id : devices.ids) {
+        if (!ours.have(devices.resource, id)) continue;
         listed_[id] = {pools::Use::Front::kDevicePlugin, devices.resource,
                        pod.pod_namespace + "/" + pod.pod};
         grants_.erase(id);
@@ -41,10 +41,9 @@ void Uses::claimed(const std::string& id) { sequences_[id] = next_++; }
 
 void Uses::set_claims(std::map<std::string, pools::Use> claims) { claims_ = std::move(claims); }
 
-std::map<std::string, pools::Use> Uses::all(TimePoint now) const {
+std::map<std::string, pools::Use> Uses::all() const {
   std::map<std::string, pools::Use> out = claims_;
   for (const auto& [id, grant] : grants_) {
-    if (now - grant.at > kGrantPatience) continue;
     out[id] = {pools::Use::Front::kDevicePlugin, grant.resource, std::string(kUnknownPod)};
   }
   for (const auto& [id, use] : listed_) out[id] = use;
@@ -56,9 +55,10 @@ std::uint64_t Uses::sequence(const std::string& id) const {
   return found == sequences_.end() ? 0 : found->second;
 }
 
-std::vector<lookup::PodDevice> devices_of(const PodList& pods, const std::string& pod_namespace,
-                                          const std::string& pod, const pools::PoolSet& pools,
-                                          const Uses& uses) {
+Result<std::vector<lookup::PodDevice>> devices_of(const PodList& pods,
+                                                  const std::string& pod_namespace,
+                                                  const std::string& pod, const Ours& ours,
+                                                  const pools::PoolSet& pools, const Uses& uses) {
   struct Place {
     std::size_t pool, device;
     auto operator<=>(const Place&) const = default;
@@ -77,8 +77,8 @@ std::vector<lookup::PodDevice> devices_of(const PodList& pods, const std::string
   for (const auto& entry : pods) {
     if (entry.pod_namespace != pod_namespace || entry.pod != pod) continue;
     for (const auto& devices : entry.devices) {
-      if (!pools.find(devices.resource)) continue;
       for (const auto& id : devices.ids) {
+        if (!ours.have(devices.resource, id)) continue;
         out.push_back({id, devices.resource, "", uses.sequence(id)});
       }
     }
@@ -90,6 +90,10 @@ std::vector<lookup::PodDevice> devices_of(const PodList& pods, const std::string
       } else if (const auto id = dra::Front::id_of(claim.device)) {
         const auto* pool = pools.pool_of(*id);
         out.push_back({*id, pool ? pool->config.resource() : "", name, uses.sequence(*id)});
+      } else {
+        return fail(Code::kInternal, "claim " + name + " has the device '" +
+                                         claim.device.substr(0, 64) +
+                                         "', which is no name of this driver's");
       }
     }
   }

@@ -34,7 +34,9 @@ struct Offered {
   std::uint32_t rail = 0;
   std::optional<std::string> unhealthy;  // the reason
   bool taken = false;                    // by the device plugin's front: in no slice
-  std::string resource = {};             // "sluice.dev/vf"; "": the driver's name and the pool's
+  // A claim has it, and its pool doesn't offer it any more: in no slice.
+  bool only_held = false;
+  std::string resource = {};  // "sluice.dev/vf"; "": the driver's name and the pool's
 };
 
 // Who has the devices (the broker).
@@ -42,6 +44,8 @@ class DeviceSource {
  public:
   virtual ~DeviceSource() = default;
   virtual std::vector<Offered> offered() const = 0;
+  // How many devices of the class of plain ports the node has; 0: none. Asked each time.
+  virtual std::uint32_t plain_ports() const = 0;
   // Takes a device for a claim; again for the same claim: the same answer. Somebody else has it, or
   // it can't be used: Code::kPrecondition, which says who or why.
   virtual Result<allocate::Access> take(const std::string& id, const std::string& claim_uid,
@@ -54,10 +58,9 @@ class Front {
   struct Settings {
     std::string node;
     std::string kubelet_dir = "/var/lib/kubelet";
-    std::string kubeconfig;           // "": the pod's own service account
-    std::string state_dir;            // the checkpoint's
-    std::string cdi_dir;              // where claims' CDI files go
-    std::uint32_t plain_ports = 110;  // 0: none
+    std::string kubeconfig;  // "": the pod's own service account
+    std::string state_dir;   // the checkpoint's
+    std::string cdi_dir;     // where claims' CDI files go
     Duration resync = std::chrono::seconds(60);
   };
   // Errors: a checkpoint that can't be read is put aside with a warning, not an error; a directory
@@ -66,7 +69,7 @@ class Front {
                                              DeviceSource& source, Logger log);
   virtual ~Front() = default;
 
-  // What offered() says may have changed.
+  // What offered() or plain_ports() say may have changed.
   virtual void changed() = 0;
   // The devices that prepared claims hold, right from make(): id -> use.
   virtual std::map<std::string, pools::Use> uses() const = 0;

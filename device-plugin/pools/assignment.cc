@@ -70,8 +70,11 @@ std::optional<std::string> Assigner::host_port(const Facts& facts) const {
 Assigner::Hold Assigner::hold_of(const Facts& facts) const {
   const auto& candidate = *facts.candidate;
   Hold out;
-  if (candidate.kind == Candidate::Kind::kPf && candidate.pf->num_vfs > 0) {
-    out.always = "has " + std::to_string(candidate.pf->num_vfs) +
+  // The number may be unreadable where the VFs are not.
+  const auto vfs = std::max<std::size_t>(candidate.pf ? candidate.pf->num_vfs : 0,
+                                         candidate.pf ? candidate.pf->vfs.size() : 0);
+  if (candidate.kind == Candidate::Kind::kPf && vfs > 0) {
+    out.always = "has " + std::to_string(vfs) +
                  " VFs; a PF is given out only while it has none";
   }
   any_name(candidate, [&](const std::string& name) {

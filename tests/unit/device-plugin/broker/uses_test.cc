@@ -8,7 +8,7 @@ namespace {
 
 using Front = pools::Use::Front;
 
-const std::set<std::string> kOurs{"sluice.dev/vf", "sluice.dev/rdma"};
+const Ours kOurs{{"sluice.dev/vf", "sluice.dev/rdma"}, {"0000:08:00.1"}};
 
 kubelet::PodDevices pod(std::string name, std::string resource, std::vector<std::string> ids) {
   return {"shop", std::move(name), {{std::move(resource), std::move(ids)}}, {}};
@@ -63,23 +63,25 @@ TEST_CASE("a grant counts until the kubelet lists it") {
   Uses uses;
   CHECK_FALSE(uses.known());
   uses.granted("sluice.dev/vf", {"a", "b"}, clock.now());
-  CHECK(uses.all(clock.now()).size() == 2);
-  CHECK(uses.all(clock.now()).at("a").holder == "a pod that is being made");
+  CHECK(uses.all().size() == 2);
+  CHECK(uses.all().at("a").holder == "a pod that is being made");
 
   uses.listed({pod("web", "sluice.dev/vf", {"a"})}, kOurs, clock.now());
   CHECK(uses.known());
-  CHECK(uses.all(clock.now()).at("a").holder == "shop/web");
-  CHECK(uses.all(clock.now()).contains("b"));
+  CHECK(uses.all().at("a").holder == "shop/web");
+  CHECK(uses.all().contains("b"));
 
-  SUBCASE("and no longer than its patience") {
+  SUBCASE("without a list for ever, and after its patience until the next one") {
     clock.advance(kGrantPatience + std::chrono::seconds(1));
-    CHECK_FALSE(uses.all(clock.now()).contains("b"));
-    CHECK(uses.all(clock.now()).contains("a"));
+    CHECK(uses.all().contains("b"));
+    uses.listed({pod("web", "sluice.dev/vf", {"a"})}, kOurs, clock.now());
+    CHECK_FALSE(uses.all().contains("b"));
+    CHECK(uses.all().contains("a"));
   }
   SUBCASE("what was listed and is no more is free at once") {
     uses.listed({}, kOurs, clock.now());
-    CHECK_FALSE(uses.all(clock.now()).contains("a"));
-    CHECK(uses.all(clock.now()).contains("b"));
+    CHECK_FALSE(uses.all().contains("a"));
+    CHECK(uses.all().contains("b"));
   }
 }
 
@@ -87,16 +89,19 @@ TEST_CASE("other plugins' devices are nothing to us") {
   ManualClock clock;
   Uses uses;
   uses.listed({pod("web", "nvidia.com/gpu", {"GPU-1"})}, kOurs, clock.now());
-  CHECK(uses.all(clock.now()).empty());
+  CHECK(uses.all().empty());
+  // But a device of ours is, whatever it was given as.
+  uses.listed({pod("web", "elsewhere.io/vf", {"0000:08:00.1"})}, kOurs, clock.now());
+  CHECK(uses.all().at("0000:08:00.1").resource == "elsewhere.io/vf");
 }
 
 TEST_CASE("claims hold devices beside pods, and the kubelet's list wins") {
   ManualClock clock;
   Uses uses;
   uses.set_claims({{"a", {Front::kDra, "", "claim shop/net"}}});
-  CHECK(uses.all(clock.now()).at("a").front == Front::kDra);
+  CHECK(uses.all().at("a").front == Front::kDra);
   uses.listed({pod("web", "sluice.dev/vf", {"a"})}, kOurs, clock.now());
-  CHECK(uses.all(clock.now()).at("a").front == Front::kDevicePlugin);
+  CHECK(uses.all().at("a").front == Front::kDevicePlugin);
 }
 
 TEST_CASE("sequence numbers grow with each grant") {
@@ -121,7 +126,7 @@ TEST_CASE("a pod's devices come in pool order, then in the order of the pool") {
                 {}},
                {"shop", "other", {{"sluice.dev/vf", {"0000:08:00.4"}}}, {}},
                {"else", "web", {{"sluice.dev/vf", {"0000:08:00.6"}}}, {}}};
-  const auto found = devices_of(pods, "shop", "web", pools, uses);
+  const auto found = devices_of(pods, "shop", "web", kOurs, pools, uses).value();
   REQUIRE(found.size() == 3);
   CHECK(found[0].id == "0000:08:00.2");
   CHECK(found[0].resource == "sluice.dev/rdma");
@@ -137,10 +142,23 @@ TEST_CASE("a same-name predecessor's devices are listed too, told apart by the s
   uses.granted("sluice.dev/vf", {"0000:08:00.3"}, clock.now());
   PodList pods{pod("web", "sluice.dev/vf", {"0000:08:00.4"}),
                pod("web", "sluice.dev/vf", {"0000:08:00.3"})};
-  const auto found = devices_of(pods, "shop", "web", pools, uses);
+  const auto found = devices_of(pods, "shop", "web", kOurs, pools, uses).value();
   REQUIRE(found.size() == 2);
   CHECK(found[0].id == "0000:08:00.3");
   CHECK(found[0].given > found[1].given);
+}
+
+TEST_CASE("a pool that isn't configured any more doesn't take a pod's devices from it") {
+  const pools::PoolSet none{config::Config{}};
+  const auto found =
+      devices_of({pod("web", "sluice.dev/vf", {"a"})}, "shop", "web", kOurs, none, Uses()).value();
+  REQUIRE(found.size() == 1);
+  CHECK(found[0].id == "a");
+}
+
+TEST_CASE("a claim's device that can't be understood is an error, not no device") {
+  PodList pods{{"shop", "web", {}, {{"shop", "net", "sluice.dev", "node-a", "???"}}}};
+  CHECK_FALSE(devices_of(pods, "shop", "web", kOurs, two_pools(), Uses()));
 }
 
 TEST_CASE("claims name their devices; other drivers' are left out") {
@@ -152,7 +170,7 @@ TEST_CASE("claims name their devices; other drivers' are left out") {
                 {{"shop", "net", "sluice.dev", "node-a", "0000-08-00-3"},
                  {"shop", "net", "gpu.example.com", "node-a", "gpu-0"},
                  {"shop", "plain", "sluice.dev", "node-a-ports", "port-7"}}}};
-  const auto found = devices_of(pods, "shop", "web", pools, uses);
+  const auto found = devices_of(pods, "shop", "web", kOurs, pools, uses).value();
   REQUIRE(found.size() == 2);
   CHECK(found[0].id == "0000:08:00.3");
   CHECK(found[0].resource == "sluice.dev/vf");

@@ -17,6 +17,7 @@ constexpr auto kFirstListPatience = std::chrono::milliseconds(300);
 constexpr auto kListPatience = std::chrono::seconds(2);
 // GetPreferredAllocation is called while the kubelet admits a pod.
 constexpr auto kPreferPatience = std::chrono::milliseconds(300);
+constexpr auto kRefreshDelay = std::chrono::milliseconds(50);
 constexpr std::size_t kMaxIds = 1024;
 
 std::vector<topology::Place> places_of(const pools::Pool& pool,
@@ -43,9 +44,9 @@ std::vector<topology::Place> places_of(const pools::Pool& pool,
   return places;
 }
 
-// The kubelet's lists are in no order; ties are decided by ours. `from_the_end`: the scheduler gives
-// claims the first devices of a slice, so the kubelet's come from the other end. A claim whose device
-// was granted meanwhile waits for that very one, whatever else is free.
+// The kubelet's lists are in no order; ties are decided by ours. `from_the_end`: the scheduler
+// gives claims the first devices of a slice, so the kubelet's come from the other end. A claim
+// whose device was granted meanwhile waits for that very one, whatever else is free.
 std::vector<std::string> in_pool_order(const pools::Pool* pool, std::vector<std::string> ids,
                                        bool from_the_end) {
   if (!pool) return ids;
@@ -96,6 +97,7 @@ Broker::Broker(os::EventLoop& loop, const Clock& clock, Settings settings, Logge
 Broker::~Broker() {
   if (poll_timer_ != 0) loop_.cancel(poll_timer_);
   if (health_timer_set_) loop_.cancel(health_timer_);
+  if (refresh_set_) loop_.cancel(refresh_timer_);
 }
 
 void Broker::connect(kubelet::Front* kubelet, dra::Front* dra) {
@@ -371,9 +373,13 @@ void Broker::give_back(const std::string& id, const std::string& claim_uid) {
   refresh_later();
 }
 
+// Grants come in bursts; one refresh after them is enough, the books already know.
 void Broker::refresh_later() {
-  loop_.post([this, alive = std::weak_ptr<bool>(alive_)] {
-    if (!alive.expired()) refresh();
+  if (refresh_set_) return;
+  refresh_set_ = true;
+  refresh_timer_ = loop_.after(kRefreshDelay, [this] {
+    refresh_set_ = false;
+    refresh();
   });
 }
 

@@ -116,6 +116,8 @@ class Broker final : public kubelet::Allocator, public dra::DeviceSource, public
   os::EventLoop::TimerId poll_timer_ = 0;
   os::EventLoop::TimerId health_timer_ = 0;
   bool health_timer_set_ = false;
+  os::EventLoop::TimerId refresh_timer_ = 0;
+  bool refresh_set_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   InventoryFeed inventory_feed_;
   ConfigFeed config_feed_;

@@ -19,6 +19,13 @@ std::string set_of(const std::string& resource) {
   return name;
 }
 
+Result<std::string> driver_now(const os::Root& sysfs, const pools::Candidate& candidate) {
+  std::string path = "bus/pci/devices/" + candidate.function->address.to_string();
+  if (candidate.sf) path += "/" + candidate.sf->name;
+  SLUICE_TRY(const auto link, sysfs.read_link(path + "/driver"));
+  return link.substr(link.rfind('/') + 1);
+}
+
 const pools::Member* find_member(const pools::Pool& pool, const std::string& id) {
   for (const auto& member : pool.members) {
     if (member.device.id == id) return &member;
@@ -36,24 +43,23 @@ Result<allocate::Access> Grants::access(const pools::Pool& pool, const pools::Me
   }
   const auto& selector = pool.config.selectors[member.selector];
   pools::Candidate fresh = *member.candidate;
+  SLUICE_TRY(const auto sysfs, os::Root::open(settings_.sysfs_root));
+  // Of most devices all that can change under a pool hangs on the driver: then that is enough.
+  const auto driver = driver_now(sysfs, fresh);
+  const bool same = driver && *driver == fresh.driver();
+  if (fresh.sf && !same) {
+    return fail(Code::kPrecondition,
+                id + " has changed: its driver was '" + fresh.driver() + "' and is " +
+                    (driver ? "'" + *driver + "'" : "gone: " + driver.error().message));
+  }
   nic::Function function;
-  if (!fresh.sf) {
-    SLUICE_TRY(const auto sysfs, os::Root::open(settings_.sysfs_root));
+  if (!fresh.sf && (!same || selector.is_rdma || !selector.vdpa_type.empty())) {
     auto read = nic::read_function(sysfs, fresh.function->address, {settings_.dev_root});
     if (!read) {
       return fail(Code::kPrecondition, id + " can't be read now: " + read.error().to_string());
     }
     function = std::move(*read);
     fresh.function = &function;
-  }
-  if (fresh.sf) {
-    // What there is to know of a subfunction hangs on its driver.
-    const auto driver = driver_now(fresh);
-    if (!driver || *driver != fresh.driver()) {
-      return fail(Code::kPrecondition,
-                  id + " has changed: its driver was '" + fresh.driver() + "' and is " +
-                      (driver ? "'" + *driver + "'" : "gone: " + driver.error().message));
-    }
   }
   if (fresh.driver().empty()) {
     return fail(Code::kPrecondition,
@@ -177,14 +183,6 @@ bool Grants::put_spec(const pools::Pool& pool, const allocate::HostFacts& host) 
   auto put = store ? store->put(set_of(resource), spec) : Status(fail(Error(store.error())));
   if (!put) complain("CDI", put.error());
   return put.has_value();
-}
-
-Result<std::string> Grants::driver_now(const pools::Candidate& candidate) const {
-  SLUICE_TRY(const auto sysfs, os::Root::open(settings_.sysfs_root));
-  SLUICE_TRY(const auto link,
-             sysfs.read_link("bus/pci/devices/" + candidate.function->address.to_string() + "/" +
-                             candidate.sf->name + "/driver"));
-  return link.substr(link.rfind('/') + 1);
 }
 
 void Grants::complain(const std::string& what, const Error& error) {

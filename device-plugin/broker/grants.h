@@ -51,7 +51,6 @@ class Grants {
                   const std::map<std::string, pools::Use>& uses, bool uses_known);
   // Writes the pool's specification as the inventory is now; false: it has none.
   bool put_spec(const pools::Pool& pool, const allocate::HostFacts& host);
-  Result<std::string> driver_now(const pools::Candidate& candidate) const;
   void complain(const std::string& what, const Error& error);  // once for each
 
   const Settings& settings_;

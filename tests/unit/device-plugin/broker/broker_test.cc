@@ -187,8 +187,9 @@ TEST_CASE("a baseline isn't lost because a VF can't be read for a moment") {
   world.sysfs.set(kVf0, "vendor", "junk");
   bool changed = false;
   world.broker->on_change([&] { changed = true; });
-  CHECK_FALSE(world.allocate(kVf0));  // refused, and looked at again
+  world.sysfs.add_vf(kPf, 2, "0000:3b:00.3", "vfdrv");  // so that it is looked at again
   world.wait([&] { return changed; });
+  CHECK_FALSE(world.allocate(kVf0));
   CHECK(std::filesystem::exists(baseline));
 }
 

@@ -8,6 +8,7 @@
 
 #include "common/kube/errors.h"
 #include "common/kube/http.h"
+#include "common/kube/json.h"
 
 namespace sluice::kube {
 namespace {
@@ -30,7 +31,7 @@ struct Page {
 };
 
 Result<Page> parse_page(const std::string& body, const std::string& path) {
-  const auto root = json::parse(body, nullptr, false);
+  const auto root = parse_json(body);
   if (!root.is_object()) return fail(Code::kInvalid, path + ": the list is no JSON object");
   Page page;
   const auto items = root.find("items");
@@ -145,7 +146,12 @@ class HttpClient final : public Client {
         SLUICE_TRY(answer, send(request, newer, end));
       }
     }
-    if (answer.status >= 200 && answer.status < 300) return std::move(answer.body);
+    if (answer.status >= 200 && answer.status < 300) {
+      if (!nests_too_deep(answer.body)) return std::move(answer.body);
+      return fail(Code::kInvalid, (request.method + " " + request.url).substr(0, 200) +
+                                      ": the answer nests deeper than " +
+                                      std::to_string(kMaxJsonDepth) + " levels");
+    }
     return fail(answer_error(answer.status, answer.body,
                              (request.method + " " + request.url).substr(0, 300)));
   }

@@ -3,7 +3,7 @@
 //
 // Contract: TLS is verified against the Config's authority alone. Tokens and certificates in files
 // are read again for every call, and a 401 is tried once more when the token changed meanwhile.
-// Answers are bounded; what a call returns is one JSON object.
+// Answers are bounded, in bytes and in depth (100 levels); what a call returns is one JSON object.
 // Threading: calls from one thread at a time (a thread of its own has a Client of its own);
 // cancel() from any, for good: the call under way ends at once, later ones don't begin.
 // Errors: as of HTTP: 404 kNotFound; 409 kExists or (a conflict) kPrecondition; 401 and 403

@@ -3,6 +3,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "common/kube/json.h"
+
 namespace sluice::kube {
 namespace {
 
@@ -14,7 +16,7 @@ struct StatusObject {
 
 StatusObject parse_status(std::string_view body) {
   StatusObject out;
-  const auto json = nlohmann::json::parse(body, nullptr, false);
+  const auto json = parse_json(body);
   if (!json.is_object()) return out;
   const auto text = [&](const char* key) {
     const auto found = json.find(key);

@@ -119,8 +119,10 @@ void Reader::read_function(const Candidate& candidate, Ports ports, Function& fu
     const auto rest = std::min(netdevs.size(), kMaxPerFunction);
     for (std::size_t i = 1; i < rest; ++i) function.more_netdevs.push_back(std::move(netdevs[i]));
   }
-  function.rdma = read_rdma(device, entries);
-  function.vdpa = read_vdpa(device, entries);
+  if (user_space_devices_) {
+    function.rdma = read_rdma(device, entries);
+    function.vdpa = read_vdpa(device, entries);
+  }
   read_user_space_devices(device, entries, function);
 }
 
@@ -136,6 +138,7 @@ void Reader::read_user_space_devices(const std::string& device, const Entries& e
           read_optional(sysfs_, device + "/iommu_group/name") == "vfio-noiommu";
     }
   }
+  if (!user_space_devices_) return;
   if (entries.vfio) {
     std::string name = first_of(sysfs_, device + "/vfio-dev", "vfio");
     if (nodes_.vfio_device(name)) function.vfio_device = std::move(name);

@@ -139,34 +139,49 @@ void Reader::add_pf(const Candidate& candidate) {
   inventory_.pfs.push_back(std::move(pf));
 }
 
-Result<Vf> Reader::follow_virtfn(const Candidate& pf_candidate, const Pf& pf, std::uint16_t index) {
-  const std::string link = device_path(pf.address) + "/virtfn" + std::to_string(index);
-  SLUICE_TRY(const auto target, sysfs_.read_link(link));
+// A VF is one by two witnesses: a virtfn alone may lead anywhere, also to the PF itself.
+Result<Reader::Candidate> Reader::vf_candidate(const PciAddress& pf, const std::string& virtfn,
+                                               const std::string& target) {
   SLUICE_TRY(const auto address, PciAddress::parse(last_part(target)));
-  std::optional<Candidate> candidate;
-  if (auto known = virtual_.extract(address)) {
-    candidate = std::move(known.mapped());
-  } else if (!sysfs_.exists(device_path(address))) {
-    return fail(Code::kNotFound, "virtfn" + std::to_string(index) + " leads to " +
-                                     address.to_string() + ", which is not there");
-  } else {
-    candidate = candidate_at(address);  // came after the devices were listed, or lacks its physfn
-    if (!candidate) return fail(Code::kNotFound, address.to_string() + " is gone");
-  }
+  const std::string leads = virtfn + " leads to " + address.to_string() + ", which ";
+  if (taken_.contains(address)) return fail(Code::kInvalid, leads + "another virtfn led to");
   const std::string device = device_path(address);
+  const auto known = virtual_.find(address);
+  if (known == virtual_.end() && !sysfs_.exists(device)) {
+    return fail(Code::kNotFound, leads + "is not there");
+  }
+  const auto physfn = sysfs_.read_link(device + "/physfn");
+  if (!physfn) return fail(Error(physfn.error()).with(leads + "has no physfn"));
+  const auto owner = PciAddress::parse(last_part(*physfn));
+  if (!owner || *owner != pf) {
+    return fail(Code::kInvalid, leads + "has the physfn '" + physfn->substr(0, 200) +
+                                    "'; it must lead to " + pf.to_string());
+  }
+  if (known != virtual_.end()) return std::move(virtual_.extract(known).mapped());
+  auto candidate = candidate_at(address);  // came after the devices were listed
+  if (!candidate) return fail(Code::kNotFound, address.to_string() + " is gone");
+  return std::move(*candidate);
+}
+
+Result<Vf> Reader::follow_virtfn(const Candidate& pf_candidate, const Pf& pf, std::uint16_t index) {
+  const std::string name = "virtfn" + std::to_string(index);
+  SLUICE_TRY(const auto target, sysfs_.read_link(device_path(pf.address) + "/" + name));
+  SLUICE_TRY(auto candidate, vf_candidate(pf.address, name, target));
+  taken_.insert(candidate.address);
+  const std::string address = candidate.address.to_string();
   // The kernel makes a VF in its PF's own place; only what doesn't look so is asked for its own.
   const auto above = pf_candidate.directory.rfind('/') + 1;
-  if (target == "../" + address.to_string() && pf_candidate.directory.starts_with("devices/")) {
-    candidate->place = pf_candidate.place;
-    candidate->directory = pf_candidate.directory.substr(0, above) + address.to_string();
+  if (target == "../" + address && pf_candidate.directory.starts_with("devices/")) {
+    candidate.place = pf_candidate.place;
+    candidate.directory = pf_candidate.directory.substr(0, above) + address;
   } else {
-    locate(*candidate);
+    locate(candidate);
   }
-  SLUICE_TRY(candidate->class_code, read_number(sysfs_, candidate->directory + "/class", 0xffffff));
+  SLUICE_TRY(candidate.class_code, read_number(sysfs_, candidate.directory + "/class", 0xffffff));
   Vf vf;
   vf.index = index;
   Problems problems;
-  read_function(*candidate, Ports::kOwn, vf, problems);
+  read_function(candidate, Ports::kOwn, vf, problems);
   if (!problems.empty()) {
     return fail(Code::kInvalid, joined(problems));
   }
@@ -218,7 +233,10 @@ Status Reader::read() {
   inventory_.vhost_net = nodes_.vhost_net();
   inventory_.rdma_cm = nodes_.rdma_cm();
   for (const auto& name : *names) look_at(name);
-  for (const auto& candidate : pfs_) add_pf(candidate);
+  for (const auto& candidate : pfs_) {
+    // A VF that got its physfn only after it was listed.
+    if (!taken_.contains(candidate.address)) add_pf(candidate);
+  }
   pfs_.clear();
   adopt_orphans();
   for (const auto& candidate : pfs_) add_pf(candidate);

@@ -4,7 +4,8 @@
 //
 // Contract: what a driver refuses to say is empty or unset; a device that vanished while it was
 // read is left out without a word. A broken attribute of a PF is named in `broken` and costs only
-// that attribute; a broken VF, subfunction or accelerator is named and left out. Source:
+// that attribute; a broken VF, subfunction or accelerator is named and left out. A VF is what its
+// PF and itself agree on (virtfnN and physfn), once. Source:
 // Documentation/ABI/testing/sysfs-bus-pci (sriov_*, physfn, virtfnN), sysfs-class-net
 // (phys_switch_id, phys_port_name: "p0" uplink, "pf0" PF, "pf0vf3" VF representor), and
 // sysfs-class-infiniband.
@@ -148,6 +149,10 @@ struct Inventory {
 
 struct InventoryOptions {
   std::string dev_root = "/dev";  // where character devices are looked for (tests: another place)
+  // False: rdma, vdpa, vfio_device, uio_device, vhost_net and rdma_cm stay empty and are not looked
+  // for: for whoever only moves netdevs and must be quick (the tables of RDMA partition keys alone
+  // are most of the files of a NIC with many VFs).
+  bool user_space_devices = true;
 };
 
 // One pass over bus/pci/devices, linear in the number of functions.

@@ -38,6 +38,7 @@ Entries parse_entries(const std::vector<std::string>& names);
 // Character devices of the host: one listing a directory, not a look for each device.
 class CharDevices {
  public:
+  CharDevices() = default;  // there are none
   explicit CharDevices(const std::string& dev_root);
   bool vhost_net() const { return vhost_net_; }
   bool rdma_cm() const { return infiniband_.contains("rdma_cm"); }
@@ -53,7 +54,10 @@ class CharDevices {
 class Reader {
  public:
   Reader(const os::Root& sysfs, const InventoryOptions& options, Inventory& inventory)
-      : sysfs_(sysfs), nodes_(options.dev_root), inventory_(inventory) {}
+      : sysfs_(sysfs),
+        user_space_devices_(options.user_space_devices),
+        nodes_(options.user_space_devices ? CharDevices(options.dev_root) : CharDevices()),
+        inventory_(inventory) {}
 
   Status read();
 
@@ -79,6 +83,8 @@ class Reader {
   void add_pf(const Candidate& candidate);
   void add_other(const Candidate& candidate);
   void read_vfs(const Candidate& pf_candidate, Pf& pf);
+  Result<Candidate> vf_candidate(const PciAddress& pf, const std::string& virtfn,
+                                 const std::string& target);
   Result<Vf> follow_virtfn(const Candidate& pf_candidate, const Pf& pf, std::uint16_t index);
   void adopt_orphans();
   void report(const std::string& device, const std::string& path, const Problems& problems);
@@ -107,10 +113,12 @@ class Reader {
   Result<Sf> read_sf(const std::string& path, const std::string& name);
 
   const os::Root& sysfs_;
+  const bool user_space_devices_;
   const CharDevices nodes_;
   Inventory& inventory_;
   std::vector<Candidate> pfs_;
   std::map<PciAddress, Candidate> virtual_;  // have a physfn; taken by their PF
+  std::set<PciAddress> taken_;               // by a PF
   std::unordered_set<std::string> seen_netdevs_;
 };
 

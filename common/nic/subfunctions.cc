@@ -41,7 +41,7 @@ Result<Sf> Reader::read_sf(const std::string& path, const std::string& name) {
   if (entries.net) read_netdevs(path + "/net", Ports::kOwn, netdevs, problems);
   if (!problems.empty()) return fail(std::move(problems.front()));
   if (!netdevs.empty()) sf.netdev = std::move(netdevs.front());
-  sf.rdma = read_rdma(path, entries);
+  if (user_space_devices_) sf.rdma = read_rdma(path, entries);
   return sf;
 }
 

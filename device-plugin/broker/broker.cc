@@ -103,6 +103,9 @@ Broker::~Broker() {
 void Broker::connect(kubelet::Front* kubelet, dra::Front* dra) {
   kubelet_ = kubelet;
   dra_ = dra;
+  if (!started_ || !kubelet_) return;
+  refresh();
+  publish();
 }
 
 void Broker::start() {

@@ -26,6 +26,16 @@ void Uses::listed(const PodList& pods, const Ours& ours, TimePoint now) {
       }
     }
   }
+  // While our own DRA front is away, claims that it prepared earlier are known from here only.
+  for (const auto& pod : pods) {
+    for (const auto& claim : pod.claims) {
+      if (claim.driver != dra::kDriver) continue;
+      const auto id = dra::Front::id_of(claim.device);
+      if (!id || listed_.contains(*id)) continue;
+      listed_[*id] = {pools::Use::Front::kDra, "",
+                      "claim " + claim.claim_namespace + "/" + claim.claim};
+    }
+  }
   std::erase_if(grants_, [&](const auto& grant) { return now - grant.second.at > kGrantPatience; });
 }
 

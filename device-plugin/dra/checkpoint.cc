@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "common/base/hash.h"
+#include "common/kube/json.h"
 
 namespace sluice::dra {
 namespace {
@@ -72,7 +73,7 @@ std::string render(const PreparedClaims& claims) {
 }
 
 Result<PreparedClaims> parse_checkpoint(std::string_view text) {
-  const auto root = json::parse(text, nullptr, false);
+  const auto root = kube::parse_json(text);
   if (!root.is_object()) return fail(Code::kInvalid, "no JSON object");
   try {
     if (const json& version = root.at("version"); version != kVersion) {

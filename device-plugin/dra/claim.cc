@@ -5,6 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "common/kube/json.h"
 #include "device-plugin/dra/front.h"
 
 namespace sluice::dra {
@@ -98,7 +99,7 @@ Status check(const ClaimRef& claim) {
 }
 
 Result<std::vector<Allotted>> parse_claim(std::string_view text, const ClaimRef& claim) {
-  const auto root = json::parse(text, nullptr, false);
+  const auto root = kube::parse_json(text);
   if (!root.is_object()) return fail(Code::kInvalid, "the claim is no JSON object");
   const std::string uid = text_at(child(root, "metadata"), "uid");
   if (uid != claim.uid) {

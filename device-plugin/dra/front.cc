@@ -59,7 +59,7 @@ class DraFront final : public Front {
 
   void changed() override {
     claims_->retake();
-    auto contents = contents_of(source_.offered(), settings_.node, settings_.plain_ports);
+    auto contents = contents_of(source_.offered(), settings_.node, source_.plain_ports());
     if (contents.nameless != nameless_) {
       nameless_ = contents.nameless;
       for (const auto& id : nameless_) log_.warn("no name for a device", {{"device", id}});
@@ -85,7 +85,7 @@ class DraFront final : public Front {
   void update_health() {
     if (!offered_once_) return;
     health_.update(health_table(source_.offered(), claims_->prepared(), settings_.node,
-                                settings_.plain_ports));
+                                source_.plain_ports()));
   }
 
   const Settings settings_;

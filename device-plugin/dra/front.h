@@ -64,7 +64,8 @@ class Front {
     Duration resync = std::chrono::seconds(60);
   };
   // Errors: a checkpoint that can't be read is put aside with a warning, not an error; a directory
-  // that can't be made is.
+  // that can't be made is (but the kubelet's own, where plugins register, is waited for). May be
+  // tried again.
   static Result<std::unique_ptr<Front>> make(os::EventLoop& loop, Settings settings,
                                              DeviceSource& source, Logger log);
   virtual ~Front() = default;

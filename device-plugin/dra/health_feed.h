@@ -26,7 +26,8 @@ namespace sluice::dra {
 // By pool and device: "" healthy, otherwise why not.
 using HealthTable = std::map<std::pair<std::string, std::string>, std::string>;
 
-// What is offered, the plain ports, and what prepared claims hold though nobody offers it any more.
+// What is offered (to new claims, or held by one), the plain ports, and what prepared claims hold
+// though nobody offers it any more.
 HealthTable health_table(const std::vector<Offered>& offered, const PreparedClaims& prepared,
                          const std::string& node, std::uint32_t plain_ports);
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "device-plugin/dra/service.h"
 
+#include <sys/stat.h>
+
 #include "common/os/files.h"
 #include "device-plugin/dra/kubelet_dra.pb.h"
 #include "device-plugin/dra/plain_text.h"
@@ -64,7 +66,12 @@ Result<std::unique_ptr<Service>> Service::start(os::EventLoop& loop, const std::
       new Service(loop, kubelet_dir, claims, health, std::move(hooks), std::move(log)));
   // The plugin first: the kubelet calls it as soon as it finds the registrar.
   SLUICE_CHECK_OK(service->listen_plugin());
-  SLUICE_CHECK_OK(service->listen_registrar());
+  if (service->kubelet_looks()) {
+    SLUICE_CHECK_OK(service->listen_registrar());
+  } else {
+    service->log_.info("waiting for the kubelet's directory of plugins",
+                       {{"directory", kubelet_dir + "/plugins_registry"}});
+  }
   auto* self = service.get();
   service->timer_ = loop.every(watch, [self] { self->check_sockets(); });
   return service;
@@ -82,33 +89,39 @@ Status Service::listen_plugin() {
   return {};
 }
 
+bool Service::kubelet_looks() const {
+  struct stat found {};
+  return ::stat((kubelet_dir_ + "/plugins_registry").c_str(), &found) == 0 &&
+         S_ISDIR(found.st_mode);
+}
+
 Status Service::listen_registrar() {
-  SLUICE_CHECK_OK(os::make_directories(kubelet_dir_ + "/plugins_registry", 0750));
   SLUICE_TRY(registrar_, litegrpc::Server::listen(loop_, registrar_socket(kubelet_dir_),
                                                   registrar_methods(), log_));
   return {};
 }
 
-// Somebody who clears the kubelet's directories takes the sockets with them.
+// Somebody who clears the kubelet's directories takes the sockets with them; a kubelet that comes
+// makes the directory that it looks into.
 void Service::check_sockets() {
   using State = litegrpc::Server::SocketState;
   const auto lost = [](const std::unique_ptr<litegrpc::Server>& server) {
     return !server || server->socket_state() == State::kMissing;
   };
-  const auto again = [this](const char* which, Status made) {
+  const auto told = [this](const char* which, Status made) {
     if (made) {
-      log_.info("socket made again", {{"socket", which}});
+      log_.info("socket made", {{"socket", which}});
     } else {
-      log_.warn("socket not made again", {{"socket", which}, {"error", made.error()}});
+      log_.warn("socket not made", {{"socket", which}, {"error", made.error()}});
     }
   };
   if (lost(plugin_)) {
     plugin_.reset();
-    again("plugin", listen_plugin());
+    told("plugin", listen_plugin());
   }
   if (lost(registrar_)) {
     registrar_.reset();
-    again("registrar", listen_registrar());
+    if (kubelet_looks()) told("registrar", listen_registrar());
   }
 }
 

@@ -2,6 +2,8 @@
 // The two sockets that the kubelet knows us by: registration, and the DRA plugin with its health.
 // Internal to device-plugin/dra.
 //
+// Contract: sockets that somebody removes are made again. The registration's directory is the
+// kubelet's: not made, but waited for.
 // Threading: the loop's thread.
 #pragma once
 
@@ -49,6 +51,7 @@ class Service {
         log_(std::move(log)) {}
 
   Status listen_plugin();
+  bool kubelet_looks() const;  // its directory is there: making it would tell others it looks
   Status listen_registrar();
   void check_sockets();
   litegrpc::Methods plugin_methods();

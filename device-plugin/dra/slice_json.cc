@@ -5,6 +5,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "common/kube/json.h"
+
 namespace sluice::dra {
 namespace {
 
@@ -79,7 +81,7 @@ std::string owner_uid(const json& metadata, const std::string& node) {
 }  // namespace
 
 Result<std::string> best_version(std::string_view api_group) {
-  const auto root = json::parse(api_group, nullptr, false);
+  const auto root = kube::parse_json(api_group);
   const json& versions = child(root, "versions");
   for (const char* wanted : kVersions) {
     if (!versions.is_array()) break;
@@ -119,7 +121,7 @@ std::string render(const Slice& slice, const std::string& version,
 }
 
 Result<StoredSlice> parse_slice(std::string_view text) {
-  const auto root = json::parse(text, nullptr, false);
+  const auto root = kube::parse_json(text);
   const json& metadata = child(root, "metadata");
   const json& spec = child(root, "spec");
   const json& pool = child(spec, "pool");
@@ -144,7 +146,7 @@ Result<StoredSlice> parse_slice(std::string_view text) {
 }
 
 Result<std::string> parse_uid(std::string_view object) {
-  const auto root = json::parse(object, nullptr, false);
+  const auto root = kube::parse_json(object);
   const std::string uid = text_at(child(root, "metadata"), "uid");
   if (uid.empty()) return fail(Code::kInvalid, "the object has no metadata.uid");
   return uid;

@@ -76,7 +76,7 @@ Contents contents_of(const std::vector<Offered>& offered, const std::string& nod
   std::map<std::string, SliceDevice> by_name;
   std::set<std::string> nameless;
   for (const Offered& offer : offered) {
-    if (offer.unhealthy || offer.taken) continue;
+    if (offer.unhealthy || offer.taken || offer.only_held) continue;
     const auto name = device_name_of(offer.candidate.id);
     if (!name) {
       nameless.insert(offer.candidate.id.substr(0, 200));

@@ -2,10 +2,10 @@
 // Which ResourceSlices a node should have, and the fewest writes that lead there: pure.
 //
 // Contract:
-// - The node's devices are one pool, its plain ports another. A device that isn't healthy, or that
-// the
-//   device plugin's front gave away, is in no slice: every version of the API understands that,
-//   taints only some, and removing a device doesn't disturb the claim that has it.
+// - The node's devices are one pool, its plain ports another. A device that isn't healthy, that the
+//   device plugin's front gave away, or that only a claim still has, is in no slice: every version
+//   of the API understands that, taints only some, and removing a device doesn't disturb the claim
+//   that has it.
 // - Devices are in the order of their names (ports: numbers), 128 a slice: the same devices give
 // the
 //   same slices, in whatever order they came and went.

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <csignal>
 #include <utility>
 
@@ -22,6 +23,7 @@ namespace {
 // How often to see whether the kubelet is still the one that knows us; cheap.
 constexpr auto kKubeletLook = std::chrono::seconds(5);
 constexpr auto kLockRetry = std::chrono::milliseconds(500);
+constexpr auto kDraRetry = std::chrono::seconds(30);
 constexpr const char* kServiceAccountToken = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
 // Where sluice-cni and sluicectl ask.
@@ -53,12 +55,18 @@ class Plugin {
       : loop_(loop), options_(options), log_(log), broker_(loop, clock_, options.broker, log) {}
   Plugin(const Plugin&) = delete;
   Plugin& operator=(const Plugin&) = delete;
-  ~Plugin() { broker_.connect(nullptr, nullptr); }
+  ~Plugin() {
+    if (dra_timer_) loop_.cancel(*dra_timer_);
+    broker_.connect(nullptr, nullptr);
+  }
 
   Status start();
 
  private:
   Status start_dra();
+  Status make_dra();
+  void make_dra_later();
+  void connect_fronts();
   Status start_lookup();
   lookup::LookupService::Notes notes();
 
@@ -72,31 +80,60 @@ class Plugin {
   std::unique_ptr<kubelet::Front> kubelet_;
   std::unique_ptr<dra::Front> dra_;
   std::unique_ptr<lookup::LookupService> lookup_;
+  std::optional<os::EventLoop::TimerId> dra_timer_;
 };
 
 Status Plugin::start() {
   SLUICE_TRY(observer_, Observer::make(loop_, options_.metrics_address, broker_, log_));
-  kubelet_ = kubelet::Front::make(
-      loop_, {options_.broker.kubelet_dir, mode_of(options_.registration), options_.broker.rescan},
-      broker_, *observer_, log_.named("kubelet"));
+  kubelet_ = kubelet::Front::make(loop_,
+                                  {options_.broker.kubelet_dir, mode_of(options_.registration),
+                                   std::min<Duration>(options_.broker.rescan, kKubeletLook)},
+                                  broker_, *observer_, log_.named("kubelet"));
   // Reads the configuration at once; publishes when the loop runs.
   broker_.start();
   SLUICE_CHECK_OK(start_dra());
   SLUICE_CHECK_OK(start_lookup());
-  broker_.connect(kubelet_.get(), dra_.get());
-  observer_->watch(kubelet_.get(), dra_.get());
+  connect_fronts();
   return {};
 }
 
+void Plugin::connect_fronts() {
+  broker_.connect(kubelet_.get(), dra_.get());
+  observer_->watch(kubelet_.get(), dra_.get());
+}
+
+// Only who asked for DRA by name wants nothing without it: pods that have devices from the device
+// plugin are not to suffer from what DRA lacks.
 Status Plugin::start_dra() {
   if (!wants_dra(options_)) return {};
+  auto made = make_dra();
+  if (made || options_.dra == "on") return made;
+  log_.warn("DRA can't start; tried again later", {{"error", made.error()}});
+  make_dra_later();
+  return {};
+}
+
+void Plugin::make_dra_later() {
+  dra_timer_ = loop_.after(kDraRetry, [this] {
+    dra_timer_.reset();
+    if (const auto made = make_dra(); !made) {
+      log_.warn("DRA still can't start; tried again later", {{"error", made.error()}});
+      return make_dra_later();
+    }
+    log_.info("DRA started");
+    connect_fronts();
+    // Before that the slices stay as an earlier run left them.
+    if (broker_.uses_known()) dra_->changed();
+  });
+}
+
+Status Plugin::make_dra() {
   dra::Front::Settings settings;
   settings.node = node_name(options_);
   settings.kubelet_dir = options_.broker.kubelet_dir;
   settings.kubeconfig = options_.kubeconfig;
   settings.state_dir = options_.broker.state_dir;
   settings.cdi_dir = options_.broker.cdi_dir;
-  settings.plain_ports = broker_.config().plain_ports;
   SLUICE_TRY(dra_, dra::Front::make(loop_, std::move(settings), broker_, log_.named("dra")));
   return {};
 }
@@ -134,14 +171,17 @@ lookup::LookupService::Notes Plugin::notes() {
 // One instance is at work; another waits for its end and takes over.
 class Turn {
  public:
-  Turn(os::EventLoop& loop, std::string path, std::function<void()> ours, const Logger& log)
+  // `ours` is called once: when it is our turn, or with why that can never be.
+  Turn(os::EventLoop& loop, std::string path, std::function<void(Status)> ours, const Logger& log)
       : loop_(loop), path_(std::move(path)), ours_(std::move(ours)), log_(log) {}
   void take() {
     auto lock = os::FileLock::try_acquire(path_);
     if (lock) {
       lock_.emplace(std::move(*lock));
-      return ours_();
+      return ours_({});
     }
+    // Held by another is what passes; a file that can't be opened or locked is not.
+    if (lock.error().native != EWOULDBLOCK) return ours_(fail(std::move(lock).error()));
     if (lock.error().to_string() != last_error_) {
       last_error_ = lock.error().to_string();
       log_.warn("another instance is at work, waiting for its end", {{"error", lock.error()}});
@@ -152,7 +192,7 @@ class Turn {
  private:
   os::EventLoop& loop_;
   std::string path_;
-  std::function<void()> ours_;
+  std::function<void(Status)> ours_;
   const Logger& log_;
   std::string last_error_;
   std::optional<os::FileLock> lock_;
@@ -171,9 +211,9 @@ Status serve(const Options& options, const Logger& log) {
   std::optional<Plugin> plugin;
   Turn turn(
       *loop, options.broker.run_dir + "/device-plugin.lock",
-      [&] {
-        plugin.emplace(*loop, options, log);
-        result = plugin->start();
+      [&](Status turn_came) {
+        result = std::move(turn_came);
+        if (result) result = plugin.emplace(*loop, options, log).start();
         if (!result) loop->stop();
       },
       log);

@@ -3,6 +3,7 @@
 // only.
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <string>
 #include <type_traits>
@@ -92,9 +93,13 @@ int devices(const Flags& flags) {
 int main(int argc, char** argv) {
   CLI::App app{"Looks into the Sluice offload engine and device plugin of this node"};
   Flags flags;
-  app.add_option("--socket", flags.socket, "The engine's socket")
-      ->envname("SLUICE_SOCKET")
-      ->capture_default_str();
+  // The variable is read by hand: CLI11 can't tell it from the option, which `devices` refuses.
+  if (const char* socket = std::getenv("SLUICE_SOCKET"); socket != nullptr && *socket != 0) {
+    flags.socket = socket;
+  }
+  auto* engine_socket =
+      app.add_option("--socket", flags.socket, "The engine's socket (Env:SLUICE_SOCKET)")
+          ->capture_default_str();
   app.require_subcommand(1);
 
   auto* status_command = app.add_subcommand("status", "Backend, counts, the slow path's reasons");
@@ -115,6 +120,12 @@ int main(int argc, char** argv) {
   delete_command->add_option("id", flags.id, "The connection's id")->required();
   CLI11_PARSE(app, argc, argv);
 
+  if (devices_command->parsed() && engine_socket->count() > 0) {
+    std::fprintf(stderr,
+                 "sluicectl: --socket before 'devices' is the engine's, which isn't asked; the "
+                 "device plugin's comes after it: sluicectl devices --socket PATH\n");
+    return 1;
+  }
   if (delete_command->parsed()) return delete_flow(flags);
   if (flows_command->parsed()) return flows(flags);
   if (ports_command->parsed()) return ports(flags);

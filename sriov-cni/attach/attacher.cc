@@ -54,6 +54,7 @@ Record new_record(const Invocation& call, const NodeFacts& node, const Wanted& w
   record.pod_uid = call.pod_uid;
   record.given = wanted.given;
   record.given_by = wanted.given_by;
+  record.claim = wanted.claim;
   record.netns = call.netns;
   record.netns_inode = pod.inode();
   record.node = node.node;
@@ -123,6 +124,7 @@ Attacher::Attacher(NetConfig config, Logger log)
     : config_(std::move(config)), log_(std::move(log)), engine_(config_.engine_socket) {}
 
 Result<AddResult> Attacher::add(const Invocation& call) {
+  nics_.forget();
   SLUICE_TRY(const auto lock, lock_attachment(config_.state_dir, call.id()));
   SLUICE_TRY(const auto records, RecordStore::open(config_.state_dir));
   return add_locked(call, records);
@@ -141,6 +143,8 @@ Result<AddResult> Attacher::add_locked(const Invocation& call, const RecordStore
                                         std::to_string(plan.node.pod_mtu));
   }
   SLUICE_TRY(const auto wanted, wanted_ports(config_, call, records, plan.node.sysfs_root, log_));
+  // Before the undoing, though that could free the names: nothing tells an ADD that died half-way
+  // from one that is in use, and a second ADD must not take a running pod's network. DEL undoes it.
   for (const auto& port : wanted) SLUICE_CHECK_OK(check_name_is_free(pod, port.interface));
   SLUICE_CHECK_OK(undo_leftovers(call, wanted, records));
   std::set<std::string> vfs;
@@ -160,7 +164,8 @@ Result<AddResult> Attacher::add_locked(const Invocation& call, const RecordStore
   return fail(std::move(error));
 }
 
-// Of an ADD that died half-way, or whose pod's namespace is another one now.
+// Of an ADD that died before its interfaces were in the pod, or whose pod's namespace is another one
+// now.
 Status Attacher::undo_leftovers(const Invocation& call, const std::vector<Wanted>& wanted,
                                 const RecordStore& records) {
   SLUICE_TRY(auto found, records.load(call.id()));
@@ -177,17 +182,13 @@ Status Attacher::undo_leftovers(const Invocation& call, const std::vector<Wanted
 // The VFs' locks are held. All are there, and free, or nothing is begun.
 Status Attacher::find_ports(const std::vector<Wanted>& wanted, const Invocation& call,
                             const RecordStore& records, Plan& plan) {
-  std::optional<nic::Inventory> inventory;
   for (const auto& port : wanted) {
     if (port.vf) SLUICE_CHECK_OK(claim_vf(records, *port.vf));
   }
   for (const auto& port : wanted) {
     PlannedPort found;
     if (port.vf) {
-      if (!inventory) {
-        SLUICE_TRY(inventory, read_nics(plan.node.sysfs_root));
-      }
-      SLUICE_TRY(found.vf, find_vf(*inventory, *port.vf));
+      SLUICE_TRY(found.vf, find_vf(nics_, plan.node.sysfs_root, *port.vf));
     }
     found.record = new_record(call, plan.node, port, found.vf, *plan.pod);
     if (!plan.ports.empty()) {
@@ -282,12 +283,12 @@ Status Attacher::undo(Record record, const RecordStore& records, const os::NetNs
   const Status detached = told_engine ? engine_.detach(record.id) : Status{};
   keep(detached);
   if (!record.port_returned) {
-    auto returned = record.pci.empty() ? delete_veth(record) : return_vf(record, pod);
+    auto returned = record.pci.empty() ? delete_veth(record) : return_vf(nics_, record, pod);
     record.port_returned = returned.has_value();
     keep(std::move(returned));
     if (record.port_returned) {
       // Only a hint for a pod of the same name; nothing fails without it.
-      if (auto kept = records.remember(record); !kept) {
+      if (auto kept = records.remember(record, unix_seconds()); !kept) {
         log_.warn("could not note a VF's last use", {{"vf", record.pci}, {"error", kept.error()}});
       }
     }
@@ -307,6 +308,7 @@ Status Attacher::undo(Record record, const RecordStore& records, const os::NetNs
 }
 
 Status Attacher::del(const Invocation& call) {
+  nics_.forget();
   SLUICE_TRY(const auto lock, lock_attachment(config_.state_dir, call.id()));
   SLUICE_TRY(const auto records, RecordStore::open(config_.state_dir));
   return undo_all(call, records, call.netns);

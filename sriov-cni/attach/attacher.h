@@ -15,6 +15,7 @@
 #include "common/base/log.h"
 #include "common/base/result.h"
 #include "sriov-cni/attach/engine_client.h"
+#include "sriov-cni/attach/nics.h"
 #include "sriov-cni/attach/record.h"
 #include "sriov-cni/attach/vf_port.h"
 #include "sriov-cni/attach/wanted.h"
@@ -51,6 +52,7 @@ class Attacher {
   NetConfig config_;
   Logger log_;
   EngineClient engine_;
+  Nics nics_;  // of the present call
 };
 
 }  // namespace sluice::cni

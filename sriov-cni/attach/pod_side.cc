@@ -26,7 +26,7 @@ Status check_name_is_free(const os::NetNs& pod, const std::string& interface) {
   SLUICE_TRY(auto there, netlink::Rtnl::open_in(pod));
   const auto link = there.link(interface);
   if (link) {
-    return cni_fail(kInvalidEnvironment, "CNI_IFNAME '" + interface +
+    return cni_fail(kInvalidEnvironment, "interface '" + interface +
                                              "' exists in the pod already (link " +
                                              std::to_string(link->index.value) + ")");
   }

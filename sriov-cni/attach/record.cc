@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sriov-cni/attach/record.h"
 
+#include <chrono>
 #include <cstdio>
 
 #include <nlohmann/json.hpp>
@@ -40,7 +41,14 @@ std::string to_json(const Record& record) {
   out["first"] = record.first;
   out["given"] = record.given;
   out["givenBy"] = record.given_by;
+  if (record.claim) out["claim"] = *record.claim;
   return out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+std::optional<std::string> claim_of(const Json& json) {
+  const auto found = json.find("claim");
+  if (found == json.end()) return std::nullopt;
+  return found->get<std::string>();
 }
 
 Result<Record> from_json(const std::string& text) {
@@ -71,6 +79,7 @@ Result<Record> from_json(const std::string& text) {
     out.first = json.value("first", "");
     out.given = json.value("given", std::uint64_t{0});
     out.given_by = json.value("givenBy", "");
+    out.claim = claim_of(json);
   } catch (const Json::exception& error) {
     return fail(Code::kInvalid, error.what());
   }
@@ -85,6 +94,12 @@ Result<Record> read_record(const std::string& path) {
 }
 
 }  // namespace
+
+std::uint64_t unix_seconds() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(now).count();
+  return seconds < 0 ? 0 : static_cast<std::uint64_t>(seconds);
+}
 
 std::string id_hash(const std::string& id) {
   char out[17];
@@ -135,7 +150,7 @@ Status RecordStore::save(const Record& record) const {
 
 Status RecordStore::remove(const std::string& id) const { return os::remove_file(path_of(id)); }
 
-Status RecordStore::remember(const Record& record) const {
+Status RecordStore::remember(const Record& record, std::uint64_t ended) const {
   if (record.pci.empty() || record.pod_uid.empty() || record.given_by.empty()) return {};
   SLUICE_TRY(const auto address, nic::PciAddress::parse(record.pci));
   SLUICE_CHECK_OK(os::make_directories(devices_, 0700));
@@ -144,6 +159,8 @@ Status RecordStore::remember(const Record& record) const {
   out["podUid"] = record.pod_uid;
   out["given"] = record.given;
   out["givenBy"] = record.given_by;
+  if (record.claim) out["claim"] = *record.claim;
+  out["ended"] = ended;
   return os::write_file_atomic(
       devices_ + "/" + address.to_string(),
       out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n", 0600);
@@ -155,8 +172,12 @@ std::optional<LastUse> RecordStore::last_use(const nic::PciAddress& vf) const {
   const auto json = Json::parse(*text, nullptr, false);
   if (!json.is_object()) return std::nullopt;
   try {  // of nlohmann::json: a field that is missing or has another type
-    return LastUse{json.at("pod").get<std::string>(), json.at("podUid").get<std::string>(),
-                   json.at("given").get<std::uint64_t>(), json.at("givenBy").get<std::string>()};
+    return LastUse{json.at("pod").get<std::string>(),
+                   json.at("podUid").get<std::string>(),
+                   json.at("given").get<std::uint64_t>(),
+                   json.at("givenBy").get<std::string>(),
+                   claim_of(json),
+                   json.value("ended", std::uint64_t{0})};
   } catch (const Json::exception&) {
     return std::nullopt;
   }

@@ -38,7 +38,8 @@ struct Record {
   std::string first;                // id
   // What the device plugin said of the device: by it a later grant of the same device is known.
   std::uint64_t given = 0;
-  std::string given_by;  // the plugin's instance; empty: it wasn't asked
+  std::string given_by;              // the plugin's instance; empty: it wasn't asked
+  std::optional<std::string> claim;  // "": by the device plugin API; unset: of an older version
 
   // Put on a VF as its alias while it is a pod's: found by it whatever the pod calls it.
   std::string alias() const;
@@ -54,7 +55,12 @@ struct LastUse {
   std::string pod, pod_uid;
   std::uint64_t given = 0;
   std::string given_by;
+  std::optional<std::string> claim;  // as in Record
+  std::uint64_t ended = 0;           // Unix seconds; 0: of an older version
 };
+
+// Of the node's clock: an end has to be known over a restart of the node too.
+std::uint64_t unix_seconds();
 
 class RecordStore {
  public:
@@ -65,8 +71,9 @@ class RecordStore {
   Status save(const Record& record) const;
   Status remove(const std::string& id) const;  // gone: success
 
-  // For VFs that the device plugin gave; does nothing for others. One file a VF.
-  Status remember(const Record& record) const;
+  // For VFs that the device plugin gave; does nothing for others. One file a VF. `ended`: when the
+  // VF came back, or was first seen without its sandbox.
+  Status remember(const Record& record, std::uint64_t ended) const;
   std::optional<LastUse> last_use(const nic::PciAddress& vf) const;  // unreadable: unset
 
  private:

@@ -4,20 +4,33 @@
 //
 // Contract: the kubelet's answer has no UID. A device that was another pod's of the same name (by
 // UID) is
-//   this pod's, when the device plugin gave it again since then;
-//   the predecessor's, when it wasn't given again, or while the predecessor's sandbox has it;
-//   doubtful, when the plugin was started anew in between and can't know: this pod's only when no
-//   device of the same resource is for certain.
-// A claim's device is always this pod's: a claim names its device itself, and successors may share
-// it. Without a UID on either side nothing is left out.
+//   this pod's, when it was given since then: by the number of the plugin's grants, or because it
+//   is listed for another claim (or none) than it was had for;
+//   the predecessor's, when the same start of the plugin says that it wasn't given again;
+//   doubtful, when the plugin was started anew in between and can't know. Nobody goes on while a
+//   device is doubtful: not with a veth, not with fewer devices, not with somebody else's. That
+//   ends: a doubtful device whose old sandbox has been gone for kListedAfterEndSeconds is this
+//   pod's, as the kubelet lists no pod that long after its end. Something that the plugin had no
+//   part in leaves no doubt behind when its sandbox has gone.
+// Claims: one that people made and named may be shared, so that its device is always this pod's.
+// One that was made for a pod of this name from a template ("<pod>-<name>-<5 characters>") and that
+// a predecessor had is doubtful, or the predecessor's for certain when this pod's own of the same
+// template is listed too. Without a UID on either side nothing is left out.
+// Source: resourceclaim controller (generateName "<pod>-<name in the pod>-"), names.go of the API
+// server (5 random characters, 63 in all).
 #pragma once
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace sluice::cni {
+
+// The kubelet drops a pod from its answers when the pod is gone from the API server, which a
+// successor of the same name waits for: seconds at most after the sandbox's end.
+inline constexpr std::uint64_t kListedAfterEndSeconds = 10;
 
 struct ListedDevice {
   std::string id;  // PCI address or SF name; empty: a plain port
@@ -31,7 +44,9 @@ struct Holder {
   std::string pod, pod_uid;
   bool living = false;  // has it now, and the sandbox is there
   std::uint64_t given = 0;
-  std::string given_by;  // the plugin's instance; empty: unknown
+  std::string given_by;              // the plugin's instance; empty: it had no part in it
+  std::optional<std::string> claim;  // as in ListedDevice; unset: unknown
+  bool settled = false;              // not living for kListedAfterEndSeconds
 };
 
 struct Asker {
@@ -46,6 +61,7 @@ struct LeftOut {
 struct Selection {
   std::vector<ListedDevice> own;  // in the order of the list, each device once
   std::vector<LeftOut> left_out;
+  std::vector<LeftOut> doubtful;  // not empty: `own` is not to be used, ask again later
 };
 
 Selection select_own(const std::vector<ListedDevice>& listed, const Asker& asker,

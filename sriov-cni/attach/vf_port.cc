@@ -20,19 +20,6 @@ using netlink::Rtnl;
 constexpr std::array<std::string_view, 4> kNoNetdevs = {"igb_uio", "pci-stub", "uio_pci_generic",
                                                         "vfio-pci"};
 
-std::string list_vfs(const nic::Inventory& inventory) {
-  constexpr std::size_t kShown = 16;
-  std::string out;
-  std::size_t count = 0;
-  for (const auto& pf : inventory.pfs) {
-    for (const auto& vf : pf.vfs) {
-      if (++count <= kShown) out += (out.empty() ? "" : ", ") + vf.address.to_string();
-    }
-  }
-  if (count > kShown) out += " and " + std::to_string(count - kShown) + " more";
-  return count == 0 ? "there is no VF on this node" : "VFs of this node: " + out;
-}
-
 // Which of the links in a namespace is the attachment's. A failed move leaves it under its old
 // name.
 std::optional<Link> own_link(const std::vector<Link>& links, const Record& record) {
@@ -109,11 +96,6 @@ Status clear_admin_mac(const Record& record, const nic::Pf& pf, const nic::Vf& v
 
 }  // namespace
 
-Result<nic::Inventory> read_nics(const std::string& sysfs_root) {
-  SLUICE_TRY(const auto root, os::Root::open(sysfs_root));
-  return nic::read_inventory(root);
-}
-
 Result<std::optional<std::string>> why_no_interface(const std::string& sysfs_root,
                                                     const std::string& device) {
   using Why = std::optional<std::string>;
@@ -130,13 +112,18 @@ Result<std::optional<std::string>> why_no_interface(const std::string& sysfs_roo
   return Why("its driver is " + driver);
 }
 
-Result<FoundVf> find_vf(const nic::Inventory& inventory, const nic::PciAddress& address) {
-  const auto* vf = inventory.find_vf(address);
-  const auto* pf = inventory.find_pf_of(address);
-  if (vf == nullptr || pf == nullptr) {
-    return fail(Code::kInvalid,
-                "device " + address.to_string() + " is no VF; " + list_vfs(inventory));
+Result<FoundVf> find_vf(Nics& nics, const std::string& sysfs_root, const nic::PciAddress& address) {
+  auto now = nics.vf(sysfs_root, address);
+  if (!now && now.error().code == Code::kNotFound) {
+    nics.forget();  // it may have come since
+    now = nics.vf(sysfs_root, address);
   }
+  if (!now) {
+    auto error = std::move(now).error();
+    if (error.code == Code::kNotFound) error.code = Code::kInvalid;
+    return fail(std::move(error));
+  }
+  auto* vf = &now->vf;
   const auto later = [&](const std::string& why) {
     Error error{Code::kUnavailable, Domain::kNone, 0, "VF " + address.to_string() + " " + why, {},
                 Retry::kLater};
@@ -158,7 +145,7 @@ Result<FoundVf> find_vf(const nic::Inventory& inventory, const nic::PciAddress& 
     return later("is link " + std::to_string(vf->netdev->if_index) + ", but " + link->name +
                  " is link " + std::to_string(link->index.value) + ": it is changing just now");
   }
-  return FoundVf{*pf, *vf, std::move(*link)};
+  return FoundVf{*now->pf, std::move(now->vf), std::move(*link)};
 }
 
 Status move_vf_in(const FoundVf& found, const Record& record, const os::NetNs& pod,
@@ -182,22 +169,19 @@ Status move_vf_in(const FoundVf& found, const Record& record, const os::NetNs& p
                                             ") into " + record.netns + " as " + record.interface));
 }
 
-Status return_vf(const Record& record, const os::NetNs* pod) {
+Status return_vf(Nics& nics, const Record& record, const os::NetNs* pod) {
   const auto address = nic::PciAddress::parse(record.pci);
   if (!address) return fail(address.error());
-  const auto inventory = read_nics(record.sysfs_root);
-  const auto* vf = inventory ? inventory->find_vf(*address) : nullptr;
-  const auto* pf = inventory ? inventory->find_pf_of(*address) : nullptr;
   Status first;
   const auto keep = [&first](Status status) {
     if (first && !status) first = std::move(status);
   };
-  if (vf != nullptr && pf != nullptr) keep(clear_admin_mac(record, *pf, *vf));
+  if (const auto before = nics.vf(record.sysfs_root, *address)) {
+    keep(clear_admin_mac(record, *before->pf, before->vf));
+  }
   if (pod != nullptr) keep(bring_home(record, *pod));
   // Read again: the move changed what is where.
-  if (const auto now = read_nics(record.sysfs_root)) {
-    if (const auto* returned = now->find_vf(*address)) keep(restore_here(record, *returned));
-  }
+  if (const auto now = nics.vf(record.sysfs_root, *address)) keep(restore_here(record, now->vf));
   return first;
 }
 

@@ -15,6 +15,7 @@
 #include "common/netlink/rtnetlink.h"
 #include "common/nic/inventory.h"
 #include "common/os/netns.h"
+#include "sriov-cni/attach/nics.h"
 #include "sriov-cni/attach/record.h"
 
 namespace sluice::cni {
@@ -25,10 +26,8 @@ struct FoundVf {
   netlink::Link link;  // its netdev, in this namespace
 };
 
-Result<nic::Inventory> read_nics(const std::string& sysfs_root);
-
 // Code::kInvalid says which VFs there are; Retry::kLater when it is there but its netdev isn't.
-Result<FoundVf> find_vf(const nic::Inventory& inventory, const nic::PciAddress& address);
+Result<FoundVf> find_vf(Nics& nics, const std::string& sysfs_root, const nic::PciAddress& address);
 
 // Why a device can't be made an interface of a pod, now and later: no VF, or its driver has no
 // netdevs. nullopt: it can, or it isn't there at all, which find_vf() says better.
@@ -40,6 +39,6 @@ Status move_vf_in(const FoundVf& found, const Record& record, const os::NetNs& p
                   std::uint32_t mtu);
 
 // `pod`: null when the namespace is gone.
-Status return_vf(const Record& record, const os::NetNs* pod);
+Status return_vf(Nics& nics, const Record& record, const os::NetNs* pod);
 
 }  // namespace sluice::cni

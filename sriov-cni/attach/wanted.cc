@@ -12,24 +12,47 @@
 namespace sluice::cni {
 namespace {
 
+// The sandbox of a record that is still there is gone: since when, at the latest. The DEL that
+// would note it may come late or never.
+std::uint64_t noted_end(const Record& record, const RecordStore& records, std::uint64_t now) {
+  const auto address = nic::PciAddress::parse(record.pci);
+  if (!address) return 0;
+  const auto last = records.last_use(*address);
+  const bool noted = last && last->pod == record.pod && last->pod_uid == record.pod_uid &&
+                     last->given == record.given && last->given_by == record.given_by;
+  if (noted) return last->ended;
+  // Can't it be noted, the next call waits anew: the disk is full, and ADD fails anyway.
+  [[maybe_unused]] const auto kept = records.remember(record, now);
+  return now;
+}
+
 // Of the listed devices: who has them by the records, or had them last.
 Result<std::map<std::string, Holder>> holders_of(const std::vector<ListedDevice>& devices,
                                                  const RecordStore& records) {
   std::map<std::string, Holder> out;
   if (devices.empty()) return out;
+  const auto now = unix_seconds();
+  // An end in the future was noted before the clock was set back: it is no reason to wait.
+  const auto settled = [now](std::uint64_t ended) {
+    return ended > now || now - ended >= kListedAfterEndSeconds;
+  };
   for (const auto& device : devices) {
     const auto address = nic::PciAddress::parse(device.id);
     if (!address) continue;
     if (auto last = records.last_use(*address)) {
-      out[device.id] = {std::move(last->pod), std::move(last->pod_uid), false, last->given,
-                        std::move(last->given_by)};
+      out[device.id] = {std::move(last->pod), std::move(last->pod_uid),  false,
+                        last->given,          std::move(last->given_by), std::move(last->claim),
+                        settled(last->ended)};
     }
   }
   SLUICE_TRY(const auto all, records.load_all());
   for (const auto& record : all) {
     if (record.pci.empty() || record.port_returned) continue;
     const bool living = living_namespace(record, "").has_value();
-    out[record.pci] = {record.pod, record.pod_uid, living, record.given, record.given_by};
+    Holder holder{record.pod,      record.pod_uid, living, record.given,
+                  record.given_by, record.claim,   false};
+    if (!living) holder.settled = settled(noted_end(record, records, now));
+    out[record.pci] = std::move(holder);
   }
   return out;
 }
@@ -55,7 +78,7 @@ Result<std::vector<ListedDevice>> interfaces_of(std::vector<ListedDevice> device
   return out;
 }
 
-std::vector<Wanted> only_veth(const std::string& name) { return {Wanted{name, {}, 0, ""}}; }
+std::vector<Wanted> only_veth(const std::string& name) { return {Wanted{name, {}, 0, "", {}}}; }
 
 }  // namespace
 
@@ -65,7 +88,7 @@ std::vector<Wanted> name_ports(const std::vector<ListedDevice>& devices,
   if (devices.empty()) return only_veth(first_name);
   std::vector<Wanted> out;
   const auto add = [&](const std::string& name, const ListedDevice& device) {
-    Wanted port{name, {}, device.given, instance};
+    Wanted port{name, {}, device.given, instance, device.claim};
     if (const auto address = nic::PciAddress::parse(device.id)) port.vf = *address;
     out.push_back(std::move(port));
   };
@@ -92,7 +115,7 @@ std::vector<Wanted> name_ports(const std::vector<ListedDevice>& devices,
 Result<std::vector<Wanted>> wanted_ports(const NetConfig& config, const Invocation& call,
                                          const RecordStore& records, const std::string& sysfs_root,
                                          const Logger& log) {
-  if (config.device) return std::vector<Wanted>{{call.interface, config.device, 0, ""}};
+  if (config.device) return std::vector<Wanted>{{call.interface, config.device, 0, "", {}}};
   if (config.ask_plugin == AskPlugin::kNever) return only_veth(call.interface);
   const bool required = config.ask_plugin == AskPlugin::kRequired;
   if (call.pod_name.empty()) {
@@ -110,6 +133,11 @@ Result<std::vector<Wanted>> wanted_ports(const NetConfig& config, const Invocati
   }
   SLUICE_TRY(const auto holders, holders_of(found->devices, records));
   auto selection = select_own(found->devices, {call.pod, call.pod_uid, found->instance}, holders);
+  if (!selection.doubtful.empty()) {
+    const auto& first = selection.doubtful.front();
+    return cni_fail(kTryAgainLater,
+                    "whose device " + first.id + " is isn't known yet: it " + first.why);
+  }
   for (const auto& left : selection.left_out) {
     log.info("device left out", {{"device", left.id}, {"why", left.why}});
   }

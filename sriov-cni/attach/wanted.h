@@ -7,6 +7,7 @@
 // and index order; a claim's plain port is a veth. Where the network names a resource of which the
 // pod has none, CNI_IFNAME is a veth and all of its devices are net1, net2... None: one veth. What
 // can be no interface (bound to vfio, no VF, an SF) is left for the container.
+// Errors: Retry::kLater while it isn't known whose a listed device is.
 #pragma once
 
 #include <cstdint>
@@ -31,6 +32,7 @@ struct Wanted {
   std::optional<nic::PciAddress> vf;  // unset: a veth
   std::uint64_t given = 0;            // as in Record
   std::string given_by;
+  std::optional<std::string> claim;
 };
 
 // At least one, CNI_IFNAME's first. Nothing is changed.

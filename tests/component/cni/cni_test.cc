@@ -162,8 +162,7 @@ TEST_CASE("a name that is taken: an error, and nothing is touched") {
     const auto added = with_vf ? lab.add_vf(pod, kVf0) : lab.add(pod);
     CHECK(added.status != 0);
     CHECK(added.out["code"] == 4);
-    CHECK(added.out["msg"].get<std::string>().find("CNI_IFNAME 'eth0' exists") !=
-          std::string::npos);
+    CHECK(added.out["msg"].get<std::string>().find("interface 'eth0' exists") != std::string::npos);
   }
   CHECK(pod.link("eth0")->index == before->index);
   CHECK(pod.link("eth0")->mac == before->mac);

@@ -162,6 +162,30 @@ TEST_CASE("client: answers that are no API server's") {
   }
 }
 
+TEST_CASE("client: answers that nest deep are refused before anything walks through them") {
+  const World world;
+  const auto nested = [](std::size_t levels) {
+    return std::string(levels, '[') + std::string(levels, ']');
+  };
+  const auto list_of = [&](std::size_t levels) {  // an object and an array around the item
+    world.answer(200, "{\"items\":[" + nested(levels - 2) + "]}");
+    return world.client->list(kThings, {}, kPatience);
+  };
+  for (const std::size_t levels : {101U, 200000U, 4000000U}) {
+    CAPTURE(levels);
+    const auto list = list_of(levels);
+    REQUIRE(!list);
+    CHECK(list.error().code == Code::kInvalid);
+    CHECK(list.error().message.find("deeper than 100") != std::string::npos);
+    world.answer(200, "{\"a\":" + nested(levels - 1) + "}");
+    CHECK(world.error().code == Code::kInvalid);
+    world.answer(503, "{\"a\":" + nested(levels - 1) + "}");
+    CHECK(world.error().code == Code::kUnavailable);
+  }
+  REQUIRE(list_of(100));
+  CHECK(list_of(100)->at(0) == nested(98));
+}
+
 TEST_CASE("client: answers are bounded, in bytes and in items") {
   const World world(ClientLimits{.answer_bytes = 1000, .list_items = 3});
   world.answer(200, "{\"a\":\"" + std::string(2000, 'x') + "\"}");

@@ -79,7 +79,11 @@ TEST_CASE("kubeconfig: what isn't supported is named, what is wrong too") {
   refused("current-context: x\ncontexts:\n- name: x\n  context: {cluster: c}\n", Code::kInvalid,
           "clusters has no entry named 'c'");
   refused(std::string(2U << 20U, ' '), Code::kInvalid, "allowed are");
-  refused(std::string(5000, '['), Code::kInvalid, "kubeconfig");
+  for (const char* open : {"[", "{", "- ", "{a: ", "? "}) {
+    std::string deep;
+    while (deep.size() < 500000) deep += open;
+    refused(deep, Code::kInvalid, "kubeconfig");
+  }
 }
 
 TEST_CASE("config: no secret over plain http, no URL with more in it than a server") {

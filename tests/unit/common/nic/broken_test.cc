@@ -73,6 +73,24 @@ TEST_CASE("A broken VF is named and left out, the others stay") {
     machine.sysfs.link(machine.sysfs.directory_of(machine.pf_name) + "/virtfn2", "../power");
     file = "'power'";
   }
+  SUBCASE("virtfn leads to the PF itself") {
+    machine.sysfs.unset(machine.pf_name, "virtfn2");
+    machine.sysfs.link(machine.sysfs.directory_of(machine.pf_name) + "/virtfn2",
+                       "../" + machine.pf_name);
+    file = "has no physfn";
+  }
+  SUBCASE("virtfn leads to another VF of the PF") {
+    machine.sysfs.unset(machine.pf_name, "virtfn2");
+    machine.sysfs.link(machine.sysfs.directory_of(machine.pf_name) + "/virtfn2",
+                       "../" + machine.vfs[1]);
+    file = "another virtfn led to";
+  }
+  SUBCASE("physfn leads elsewhere") {
+    machine.sysfs.unset(machine.vfs[2], "physfn");
+    machine.sysfs.link(machine.sysfs.directory_of(machine.vfs[2]) + "/physfn",
+                       "../" + machine.vfs[1]);
+    file = "it must lead to 0000:3b:00.0";
+  }
   SUBCASE("class") { machine.sysfs.set(machine.vfs[2], file = "class", ""); }
   SUBCASE("class is text") { machine.sysfs.set(machine.vfs[2], file = "class", "network"); }
   SUBCASE("device") { machine.sysfs.set(machine.vfs[2], file = "device", "zz"); }
@@ -85,6 +103,31 @@ TEST_CASE("A broken VF is named and left out, the others stay") {
   CHECK(inventory.pfs[0].vfs[2].index == 3);
   CHECK(inventory.broken.size() == 1);
   CHECK(says(find_broken(inventory, machine.pf_name + "/virtfn2"), file));
+}
+
+TEST_CASE("A PF can't take what is another function's") {
+  OnePf machine;
+  const std::string other = "0000:5e:00.0", plain = "0000:60:00.0";
+  machine.sysfs.add_nic(plain, "e1000e", "eno1");
+  machine.sysfs.add_pf(other, "mlx5_core", "ens2f0");
+  machine.sysfs.add_vfs(other, 1, "mlx5_core", true);
+  const auto at_other = machine.sysfs.directory_of(other);
+  machine.sysfs.link(at_other + "/virtfn1", "../" + machine.vfs[1]);
+  machine.sysfs.link(at_other + "/virtfn2", "../" + plain);
+  // And one that is read before the owner.
+  const std::string early = "0000:01:00.0";
+  machine.sysfs.add_pf(early, "mlx5_core", "ens0f0");
+  machine.sysfs.link(machine.sysfs.directory_of(early) + "/virtfn0", "../" + machine.vfs[0]);
+  const auto inventory = machine.read();
+  REQUIRE(inventory.pfs.size() == 4);
+  CHECK(inventory.find_pf(at(plain.c_str())) != nullptr);
+  CHECK(inventory.find_pf(at(early.c_str()))->vfs.empty());
+  CHECK(inventory.find_pf(at(other.c_str()))->vfs.size() == 1);
+  CHECK(inventory.find_pf(at(machine.pf_name.c_str()))->vfs.size() == 4);
+  CHECK(inventory.broken.size() == 3);
+  CHECK(says(find_broken(inventory, other + "/virtfn1"), "another virtfn led to"));
+  CHECK(says(find_broken(inventory, other + "/virtfn2"), "has no physfn"));
+  CHECK(says(find_broken(inventory, early + "/virtfn0"), "must lead to 0000:01:00.0"));
 }
 
 TEST_CASE("A file that is too long for an attribute is not read to its end") {

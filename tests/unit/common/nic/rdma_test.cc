@@ -108,3 +108,39 @@ TEST_CASE("What the driver of an RDMA device refuses is empty and breaks nothing
   CHECK(told.link_layer.empty());
   CHECK(told.pkeys.empty());
 }
+
+TEST_CASE("Without user-space devices nothing is said of them, and all else stays") {
+  Machine machine;
+  const std::string name = "0000:3b:00.0";
+  machine.sysfs.add_pf(name, "mlx5_core", "ens1f0");
+  const auto vf = machine.sysfs.add_vfs(name, 1, "mlx5_core", true)[0];
+  machine.sysfs.add_rdma(vf, named("mlx5_2"));
+  machine.sysfs.add_vdpa(vf, "vdpa0", "vhost_vdpa");
+  machine.sysfs.add_uio(vf, "uio0");
+  machine.sysfs.set_iommu_group(vf, "17");
+  machine.sysfs.add_vfio_device(vf, "vfio3");
+  machine.sysfs.add_node("vhost-net");
+  const auto root = os::Root::open(machine.sysfs.path());
+  REQUIRE(root);
+  for (const bool wanted : {true, false}) {
+    InventoryOptions options{machine.sysfs.dev_root()};
+    options.user_space_devices = wanted;
+    const auto inventory = read_inventory(*root, options);
+    REQUIRE(inventory);
+    const auto* found = inventory->find_vf(at(vf.c_str()));
+    REQUIRE(found != nullptr);
+    const auto one = read_function(*root, at(vf.c_str()), options);
+    REQUIRE(one);
+    for (const Function* function : {static_cast<const Function*>(found), &*one}) {
+      CHECK(function->rdma.size() == (wanted ? 1 : 0));
+      CHECK(function->vdpa.size() == (wanted ? 1 : 0));
+      CHECK(function->uio_device == (wanted ? "uio0" : ""));
+      CHECK(function->vfio_device == (wanted ? "vfio3" : ""));
+      CHECK(function->driver == "mlx5_core");
+      CHECK(function->iommu_group == "17");
+      REQUIRE(function->netdev);
+      CHECK(function->netdev->name == "ens1f0v0");
+    }
+    CHECK(inventory->vhost_net == wanted);
+  }
+}

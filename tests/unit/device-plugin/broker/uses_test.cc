@@ -104,6 +104,15 @@ TEST_CASE("claims hold devices beside pods, and the kubelet's list wins") {
   CHECK(uses.all().at("a").front == Front::kDevicePlugin);
 }
 
+TEST_CASE("claims of this driver are known from the kubelet's list too") {
+  ManualClock clock;
+  Uses uses;
+  uses.listed({{"shop", "web", {}, {{"shop", "net", "sluice.dev", "node-a", "0000-08-00-3"}}}},
+              kOurs, clock.now());
+  CHECK(uses.all().at("0000:08:00.3").front == Front::kDra);
+  CHECK(uses.all().at("0000:08:00.3").holder == "claim shop/net");
+}
+
 TEST_CASE("sequence numbers grow with each grant") {
   ManualClock clock;
   Uses uses;

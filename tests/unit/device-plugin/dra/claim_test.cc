@@ -68,6 +68,13 @@ TEST_CASE("claim: hostile objects") {
           Code::kPrecondition, "no device");
 }
 
+TEST_CASE("claim: one that nests too deep is none") {
+  std::string deep = test::claim_json(kClaim, {{"net", "n1", "0000-08-00-1"}});
+  CHECK(parse_claim(deep, kClaim));
+  deep.insert(1, "\"x\":" + std::string(200000, '[') + std::string(200000, ']') + ",");
+  refused(deep, Code::kInvalid, "JSON");
+}
+
 TEST_CASE("claim: names that would leave a path are refused") {
   CHECK(check(kClaim));
   for (const char* uid : {"", "../x", "a/b", "a b", "a\n", "."}) {

@@ -37,6 +37,7 @@ struct World {
                  api->url() + "', certificate-authority: ca.crt}}]\n");
     loop = *os::EventLoop::create();
     source.list = test::vfs(hardware, 4);
+    source.ports = 2;
     make();
   }
 
@@ -47,7 +48,6 @@ struct World {
     settings.kubeconfig = dir / "kubeconfig";
     settings.state_dir = dir / "state";
     settings.cdi_dir = dir / "cdi";
-    settings.plain_ports = 2;
     auto made = Front::make(*loop, settings, source, Logger());
     REQUIRE(made);
     front = *std::move(made);
@@ -86,9 +86,9 @@ struct World {
     loop->cancel(timer);
     return held;
   }
-  std::size_t published() const {
+  std::size_t published(const std::string& slice = kSlice) const {
     const auto objects = api->objects();
-    const auto found = objects.find(kSlice);
+    const auto found = objects.find(slice);
     return found == objects.end() ? 0 : json::parse(found->second)["spec"]["devices"].size();
   }
 
@@ -128,6 +128,20 @@ TEST_CASE("front: publishes what is offered, prepares what is claimed, survives 
   world.front->changed();
   CHECK(world.source.holder.at("0000:08:00.0") == kNet.uid);
   CHECK(world.prepare().SerializeAsString() == prepared.SerializeAsString());
+}
+
+TEST_CASE("front: the number of plain ports is asked each time") {
+  World world;
+  const std::string ports = "/apis/resource.k8s.io/v1/resourceslices/n1-sluice.dev-ports-0";
+  world.front->changed();
+  CHECK(world.until([&] { return world.published(ports) == 2; }));
+  world.source.ports = 5;
+  world.front->changed();
+  CHECK(world.until([&] { return world.published(ports) == 5; }));
+  world.source.ports = 0;
+  world.front->changed();
+  CHECK(world.until([&] { return !world.api->objects().contains(ports); }));
+  CHECK(world.published() == 4);
 }
 
 TEST_CASE("front: without an API server it starts, answers, and says what is wrong") {

@@ -27,6 +27,7 @@ struct World {
     REQUIRE(opened);
     claims = *std::move(opened);
     health = std::make_unique<HealthFeed>(*loop, [this] { return ++now; });
+    std::filesystem::create_directories(registry());
     start();
   }
 
@@ -41,6 +42,17 @@ struct World {
                                   Logger(), std::chrono::milliseconds(5));
     REQUIRE(started);
     service = *std::move(started);
+  }
+
+  std::string registry() const { return dir / "kubelet/plugins_registry"; }
+
+  // Until it is there.
+  void wait_for(const std::string& path) const {
+    const auto timer = loop->every(std::chrono::milliseconds(2), [&] {
+      if (std::filesystem::exists(path)) loop->stop();
+    });
+    loop->run();
+    loop->cancel(timer);
   }
 
   Result<std::string> call(const std::string& socket, const std::string& method,
@@ -168,15 +180,33 @@ TEST_CASE("service: sockets that somebody removes are made again") {
   const std::string socket = plugin_socket(world.dir / "kubelet");
   const std::string registrar = registrar_socket(world.dir / "kubelet");
   std::filesystem::remove_all(world.dir / "kubelet");
-  const auto timer = world.loop->every(std::chrono::milliseconds(2), [&] {
-    if (std::filesystem::exists(socket) && std::filesystem::exists(registrar)) world.loop->stop();
-  });
-  world.loop->run();
-  world.loop->cancel(timer);
+  world.wait_for(socket);
+  CHECK(!std::filesystem::exists(world.registry()));  // the kubelet's to make
+  std::filesystem::create_directories(world.registry());
+  world.wait_for(registrar);
   CHECK(world.call(registrar, "/pluginregistration.Registration/GetInfo", ""));
   world.service.reset();
   CHECK(!std::filesystem::exists(socket));
   CHECK(!std::filesystem::exists(registrar));
+}
+
+TEST_CASE("service: the directory that the kubelet looks into is waited for, not made") {
+  World world;
+  const std::string registrar = registrar_socket(world.dir / "kubelet");
+  world.service.reset();
+  std::filesystem::remove_all(world.dir / "kubelet");
+  world.start();
+  CHECK(std::filesystem::exists(plugin_socket(world.dir / "kubelet")));
+  int looks = 0;
+  const auto timer = world.loop->every(std::chrono::milliseconds(6), [&] {
+    if (++looks == 4) world.loop->stop();
+  });
+  world.loop->run();
+  world.loop->cancel(timer);
+  CHECK(!std::filesystem::exists(world.registry()));
+  std::filesystem::create_directories(world.registry());
+  world.wait_for(registrar);
+  CHECK(world.call(registrar, "/pluginregistration.Registration/GetInfo", ""));
 }
 
 TEST_CASE("service: a second one on the same sockets is refused") {
@@ -277,6 +307,7 @@ TEST_CASE("health: the table has what is offered, ports, and what claims hold of
   prepared["u"].devices = {{{"n1", "0000-09-00-0", {}}, "0000:09:00.0", {}, {}},
                            {{"n1-ports", "port-7", {}}, "", {}, {}},
                            {{"n1", "0000-08-00-0", {}}, "0000:08:00.0", {}, {}}};
+  offered[0].only_held = true;  // offered to nobody, and well for the claim that has it
   CHECK(health_table(offered, prepared, "n1", 1) ==
         HealthTable{{{"n1", "0000-08-00-0"}, ""},
                     {{"n1", "0000-08-00-1"}, "driver ? gone"},

@@ -75,6 +75,12 @@ TEST_CASE("slice JSON: hostile answers") {
     REQUIRE(!slice);
     CHECK(slice.error().code == Code::kInvalid);
   }
+  const std::string deep = "{\"metadata\":{\"name\":\"a\"},\"spec\":{\"driver\":\"sluice.dev\"" +
+                           std::string(",\"x\":") + std::string(200000, '[') +
+                           std::string(200000, ']') + "}}";
+  CHECK(!parse_slice(deep));
+  CHECK(!parse_uid(deep));
+  CHECK(!best_version(deep));
   const auto odd = parse_slice(
       R"({"metadata":{"name":"a","ownerReferences":[7,{"kind":"Node"}]},"spec":{"driver":
           "sluice.dev","pool":{"generation":1.5},"devices":[7,{"attributes":[]},{"basic":7}]}})");

@@ -278,6 +278,16 @@ TEST_CASE("attributes: what is too long, empty or no text is left out, not cut")
   CHECK(!sf.contains("pciAddress"));
 }
 
+TEST_CASE("slices: what only a claim still has is in none") {
+  Hardware hardware;
+  auto offered = test::vfs(hardware, 3);
+  offered[1].only_held = true;
+  const auto devices = contents_of(offered, "n1", 0).pools[0].devices;
+  REQUIRE(devices.size() == 2);
+  CHECK(devices[0].name == "0000-08-00-0");
+  CHECK(devices[1].name == "0000-08-00-2");
+}
+
 TEST_CASE("slices: a device that no name can be made of is told, not published") {
   Hardware hardware;
   auto offered = test::vfs(hardware, 1);

@@ -40,11 +40,13 @@ std::vector<Offered> vfs(Hardware& hardware, std::size_t count);
 class FakeSource final : public DeviceSource {
  public:
   std::vector<Offered> offered() const override { return list; }
+  std::uint32_t plain_ports() const override { return ports; }
   Result<allocate::Access> take(const std::string& id, const std::string& claim_uid,
                                 const std::string& claim) override;
   void give_back(const std::string& id, const std::string& claim_uid) override;
 
   std::vector<Offered> list;
+  std::uint32_t ports = 0;
   std::map<std::string, std::string> holder;  // id -> claim UID
   std::set<std::string> unusable;
   bool not_yet = false;     // doesn't know enough to give anything

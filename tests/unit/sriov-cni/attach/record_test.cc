@@ -48,6 +48,7 @@ Record full_record() {
   out.first = "abc/eth9";
   out.given = 18446744073709551615ULL;
   out.given_by = "start 7";
+  out.claim = "shop/net";
   return out;
 }
 
@@ -78,6 +79,7 @@ TEST_CASE("what is saved is loaded again, field by field") {
   CHECK(loaded->first == saved.first);
   CHECK(loaded->given == saved.given);
   CHECK(loaded->given_by == saved.given_by);
+  CHECK(loaded->claim == saved.claim);
   CHECK(records.load_all().value().size() == 1);
   REQUIRE(records.remove("abc/eth0"));
   REQUIRE(records.remove("abc/eth0"));
@@ -121,6 +123,7 @@ TEST_CASE("a record of an older version, without the later fields, is read") {
   CHECK((*loaded)->first.empty());
   CHECK((*loaded)->given == 0);
   CHECK((*loaded)->given_by.empty());
+  CHECK_FALSE((*loaded)->claim);
 }
 
 TEST_CASE("whose a VF was last outlives its record, where the device plugin gave it") {
@@ -132,25 +135,33 @@ TEST_CASE("whose a VF was last outlives its record, where the device plugin gave
   for (auto field : {&Record::pci, &Record::pod_uid, &Record::given_by}) {
     auto without = full_record();
     (without.*field).clear();
-    REQUIRE(records.remember(without));
+    REQUIRE(records.remember(without, 7));
     CHECK_FALSE(records.last_use(vf));
   }
-  REQUIRE(records.remember(record));
+  REQUIRE(records.remember(record, 7));
   const auto last = records.last_use(vf);
   REQUIRE(last);
   CHECK(last->pod == "shop/web-0");
   CHECK(last->pod_uid == "3f1c");
   CHECK(last->given == record.given);
   CHECK(last->given_by == "start 7");
+  CHECK(last->claim == "shop/net");
+  CHECK(last->ended == 7);
   record.pod_uid = "77";
-  REQUIRE(records.remember(record));
+  REQUIRE(records.remember(record, 7));
   CHECK(records.last_use(vf)->pod_uid == "77");
+  std::ofstream(dir.path() + "/devices/0000:3b:00.2")
+      << R"({"pod":"shop/web-0","podUid":"3f1c","given":4,"givenBy":"start 6"})";
+  const auto older = records.last_use(vf);
+  REQUIRE(older);
+  CHECK_FALSE(older->claim);
+  CHECK(older->ended == 0);  // long ago
   for (const char* text : {"", "[]", "{}", R"({"pod":1,"podUid":"x","given":1,"givenBy":"y"})"}) {
     std::ofstream(dir.path() + "/devices/0000:3b:00.2") << text;
     CHECK_FALSE(records.last_use(vf));
   }
   record.pci = "../../x";
-  CHECK_FALSE(records.remember(record));
+  CHECK_FALSE(records.remember(record, 7));
 }
 
 TEST_CASE("names made of the id are stable and fit the kernel's limits") {

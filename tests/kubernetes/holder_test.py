@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import unittest
+from pathlib import Path
 
 from cluster import ROOT, case, cgroups, workloads
 from cluster.binaries import provide
@@ -47,6 +48,28 @@ class KilledHolder(unittest.TestCase):
         self.assertNotEqual(cgroups.present(names), [])
         subprocess.run([*SCRIPT, "reap"], check=True, timeout=60)
         self.assertEqual(state.leftovers(names) + cgroups.present(names), [])
+        for node in case.ClusterTest.cluster.nodes.values():
+            node.require_all_running()
+
+    def test_reaping_takes_cgroups_of_other_checkouts_but_none_in_use(self) -> None:
+        # Ids that nobody can have: process ids end at 2^22.
+        dead, used = Names(f"000000{'f' * 8}"), Names(f"000000{'e' * 8}")
+        self.addCleanup(cgroups.remove, used)
+        self.addCleanup(cgroups.remove, dead)
+        for names in (dead, used):
+            cgroups.make(names, "n1")
+        sleeper = subprocess.Popen(["sleep", "600"])
+        self.addCleanup(sleeper.wait)
+        self.addCleanup(sleeper.kill)
+        folder = Path(cgroups.present(used)[0].removeprefix("cgroup ")) / "inner"
+        folder.mkdir()
+        cgroups.inherit_cpuset(folder.parent, folder)
+        (folder / "cgroup.procs").write_text(str(sleeper.pid))
+        held = cgroups.present(used)
+
+        subprocess.run([*SCRIPT, "reap"], check=True, timeout=60)
+        self.assertEqual(cgroups.present(dead), [])
+        self.assertEqual(cgroups.present(used), held)
         for node in case.ClusterTest.cluster.nodes.values():
             node.require_all_running()
 

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pods that ask for nothing, on their own and beside pods with a VF."""
 
+from pathlib import Path
+
 from cluster.case import ClusterTest
 from cluster.workloads import PORT
+
+LOOPBACKS = ("127.0.0.1", *(("::1",) if Path("/proc/net/if_inet6").exists() else ()))
 
 
 class Pods(ClusterTest):
@@ -11,7 +15,7 @@ class Pods(ClusterTest):
         self.require_both_nodes(everyone)
         self.require_all_reach_all(everyone)
         for pod in everyone:
-            for address in ("127.0.0.1", "::1"):
+            for address in LOOPBACKS:
                 with self.subTest(pod=pod.name, address=address):
                     ask = f"printf 'GET /hostname HTTP/1.0\\r\\n\\r\\n' | nc -w 3 {address} {PORT}"
                     said = self.kubectl.exec(pod.name, "sh", "-c", f"{ask} | tail -n 1")

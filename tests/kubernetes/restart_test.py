@@ -3,11 +3,9 @@
 
 from cluster import sluice, workloads
 from cluster.case import ClusterTest
-from cluster.kubectl import is_ready
 from cluster.pods import RunningPod
 
 VICTIMS = ("sluice-device-plugin", "containerd", "kubelet")
-START_ORDER = ("containerd", "kubelet", "sluice-device-plugin")
 
 
 class Restarts(ClusterTest):
@@ -17,10 +15,12 @@ class Restarts(ClusterTest):
         places = self.require_right_vf(before)
         for victim in VICTIMS:
             with self.subTest(victim=victim):
-                self._restart((victim,))
+                self.restart((victim,))
+                self.cluster.await_allocatable(sluice.VFS)
                 self._require_unchanged(before, places)
         with self.subTest(victim="all three at once"):
-            self._restart(VICTIMS)
+            self.restart(VICTIMS)
+            self.cluster.await_allocatable(sluice.VFS)
             self._require_unchanged(before, places)
 
         # Every VF that is left can be given out, and none of those that are in use.
@@ -30,40 +30,6 @@ class Restarts(ClusterTest):
         after = self.require_right_vf(everyone)
         self.assertEqual({key: after[key] for key in places}, places)
         self.require_all_reach_all([*before, *everyone[:2]])
-
-    def _restart(self, victims: tuple[str, ...]) -> None:
-        for node in self.cluster.nodes.values():
-            for victim in victims:
-                node.kill_program(victim)
-            for victim in sorted(victims, key=START_ORDER.index):
-                node.start_program(victim)
-                if victim == "containerd":
-                    node.await_containerd()  # without it a kubelet ends at once
-        self._await_back()
-
-    def _await_back(self) -> None:
-        self.kubectl.wait(
-            "both nodes to be Ready",
-            lambda: all(is_ready(node) for node in self.kubectl.items("nodes")),
-            why_not=self.cluster.node_conditions,
-        )
-        for node in self.cluster.nodes.values():
-            self._await_new_status(node.name)
-        self.cluster.await_allocatable(sluice.VFS)
-
-    def _await_new_status(self, name: str) -> None:
-        """A node object tells of the kubelet's last days until the new one has written to it."""
-        written = self._heartbeat(name)
-
-        def rewritten() -> bool:
-            self.cluster.nodes[name].require_running("kubelet")
-            return self._heartbeat(name) != written
-
-        self.kubectl.wait(f"the kubelet of {name} to write its node's status", rewritten)
-
-    def _heartbeat(self, name: str) -> list[str]:
-        conditions = self.kubectl.get("node", name)["status"]["conditions"]
-        return [condition["lastHeartbeatTime"] for condition in conditions]
 
     def _require_unchanged(self, before: list[RunningPod], places: dict[str, str]) -> None:
         now = self.await_ready("web", len(before))

@@ -13,20 +13,24 @@ import hashlib
 import os
 import re
 import shutil
+import signal
 import subprocess
+import tempfile
 import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Any, Callable, Iterator, TextIO
 
 from cluster import ROOT
 from lab.shell import LabError, run, tail
 
 MODULES = ROOT / "tests/kubernetes/modules"
 PRODUCTS = ("etcd", "containerd", "kubernetes")
-BUILD_MINUTES = 60  # of one product; about 6 on two cores
+GO_MINUTES = 10  # to find or fetch one
+BUILD_MINUTES = 20  # of one product; about 6 on two cores
+OTHERS_MINUTES = 30  # for all products, when somebody else builds them
 PROGRESS_SECONDS = 30.0
 UNUSED_DAYS = 30
 ENVIRONMENT = {
@@ -76,10 +80,26 @@ def _find_go() -> Path:
     """scripts/go finds one that is new enough, or installs one."""
     wanted = max(_go_line(product) for product in PRODUCTS)
     command = [str(ROOT / "scripts/go"), ".".join(map(str, wanted))]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=1800)
-    if done.returncode != 0:
-        raise LabError("no Go that is new enough (see above), so Kubernetes can't be built")
-    return Path(done.stdout.strip())
+    with tempfile.TemporaryFile("w+") as output:
+        if _run_group(command, "looking for a Go", GO_MINUTES, stdout=output) != 0:
+            raise LabError("no Go that is new enough (see above), so Kubernetes can't be built")
+        output.seek(0)
+        return Path(output.read().strip())
+
+
+def _run_group(command: list[str], what: str, minutes: float, **options: Any) -> int:
+    """In a session of its own: whatever ends the wait ends the command's children too."""
+    child = subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, start_new_session=True, **options
+    )
+    try:
+        return child.wait(minutes * 60)
+    except subprocess.TimeoutExpired as error:
+        raise LabError(f"{what} took more than {minutes:g} minutes") from error
+    finally:
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
 
 
 def _go_line(product: str) -> tuple[int, ...]:
@@ -119,8 +139,22 @@ def _lock(say: Say) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             say("somebody else builds Kubernetes; waiting for that")
-            fcntl.flock(file, fcntl.LOCK_EX)
+            _await_lock(file)
         yield
+
+
+def _await_lock(file: TextIO) -> None:
+    deadline = time.monotonic() + OTHERS_MINUTES * 60
+    while True:
+        try:
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() > deadline:
+                raise LabError(
+                    f"somebody has been building Kubernetes for {OTHERS_MINUTES} minutes: "
+                    f"`fuser {file.name}` says who"
+                ) from error
+        time.sleep(1)
 
 
 def _build(product: str, folder: Path, go: Path, say: Say) -> None:
@@ -137,33 +171,41 @@ def _build(product: str, folder: Path, go: Path, say: Say) -> None:
     }  # fmt: skip
     started = time.monotonic()
     say(f"building {product} from its Go modules, log: {log}")
-    with log.open("wb") as output:
-        child = subprocess.Popen(
-            command, cwd=MODULES / product, env=environment, stdin=subprocess.DEVNULL,
-            stdout=output, stderr=output,
-        )  # fmt: skip
     done = threading.Event()
     progress = threading.Thread(target=_report, args=(product, log, started, done, say))
     progress.start()
     try:
-        code = child.wait(BUILD_MINUTES * 60)
-    except subprocess.TimeoutExpired as error:
-        raise LabError(f"building {product} took more than {BUILD_MINUTES} minutes") from error
+        with log.open("wb") as output:
+            code = _run_group(
+                command, f"building {product} (log: {log})", BUILD_MINUTES,
+                cwd=MODULES / product, env=environment, stdout=output, stderr=output,
+            )  # fmt: skip
     finally:
         done.set()
         progress.join()
-        if child.poll() is None:
-            child.kill()
-            child.wait()
     if code != 0:
-        raise LabError(f"building {product}: go install ended with {code}:\n{tail(log, 20)}")
+        raise LabError(
+            f"building {product}: go install ended with {code}{_not_fetched(log, go)}:\n"
+            f"{tail(log, 20)}"
+        )
     fresh.rename(folder)
     say(f"{product} built in {time.monotonic() - started:.0f} s")
 
 
+def _not_fetched(log: Path, go: Path) -> str:
+    """What Go names as `module@version: why`, for who has no network or a proxy that lacks it."""
+    found = re.findall(r"^(?:go: )?([\w./~-]+@v[^\s:]+): ", log.read_text(errors="replace"), re.M)
+    modules = list(dict.fromkeys(found))
+    if not modules:
+        return ""
+    named = ", ".join(modules[:3]) + (f" and {len(modules) - 3} more" if modules[3:] else "")
+    proxy = run([str(go), "env", "GOPROXY"], check=False).stdout.strip()
+    return f"; not fetched: {named} (GOPROXY is {proxy or 'empty'})"
+
+
 def _report(product: str, log: Path, started: float, done: threading.Event, say: Say) -> None:
     while not done.wait(PROGRESS_SECONDS):
-        packages = log.read_bytes().count(b"\n")
+        packages = log.read_bytes().count(b"\n") if log.exists() else 0
         say(f"{product}: {time.monotonic() - started:.0f} s, {packages} packages")
 
 

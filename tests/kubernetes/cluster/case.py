@@ -13,6 +13,7 @@ from cluster.kubectl import Kubectl, is_ready
 from cluster.pods import RunningPod
 
 PODS_SECONDS = 60.0
+START_ORDER = ("containerd", "kubelet", "sluice-device-plugin")
 
 
 class ClusterTest(unittest.TestCase):
@@ -20,6 +21,15 @@ class ClusterTest(unittest.TestCase):
 
     cluster: Cluster
     kubectl: Kubectl
+
+    def run(self, result: unittest.TestResult | None = None) -> unittest.TestResult | None:
+        try:
+            return super().run(result)
+        except KeyboardInterrupt:
+            # unittest leaves at once. A cluster that stays up must get its VFs back.
+            if not self.cluster.ours:
+                self.doCleanups()
+            raise
 
     def setUp(self) -> None:
         for node in self.cluster.nodes.values():
@@ -36,7 +46,8 @@ class ClusterTest(unittest.TestCase):
 
     def _away(self) -> None:
         """Pods first and waited for, so that the next test finds every VF free."""
-        self.kubectl.delete("deployments,replicasets,jobs,pods", "--all", "--grace-period=1")
+        kinds = "deployments,statefulsets,replicasets,jobs,pods"
+        self.kubectl.delete(kinds, "--all", "--grace-period=1")
         self.kubectl("delete", "namespace", self.namespace, "--wait=false")
 
     # --- steps ------------------------------------------------------------------------------
@@ -59,6 +70,38 @@ class ClusterTest(unittest.TestCase):
     def run_deployment(self, name: str, replicas: int, vfs: int = 0) -> list[RunningPod]:
         self.kubectl.apply(workloads.deployment(name, replicas, vfs))
         return self.await_ready(name, replicas)
+
+    def restart(self, victims: tuple[str, ...]) -> None:
+        """Kills these programs on both nodes, starts them, and waits until the nodes are Ready by
+        the word of the kubelets that run now."""
+        for node in self.cluster.nodes.values():
+            for victim in victims:
+                node.kill_program(victim)
+            for victim in sorted(victims, key=START_ORDER.index):
+                node.start_program(victim)
+                if victim == "containerd":
+                    node.await_containerd()  # without it a kubelet ends at once
+        self.kubectl.wait(
+            "both nodes to be Ready",
+            lambda: all(is_ready(node) for node in self.kubectl.items("nodes")),
+            why_not=self.cluster.node_conditions,
+        )
+        for node in self.cluster.nodes.values():
+            self._await_new_status(node.name)
+
+    def _await_new_status(self, name: str) -> None:
+        """A node object tells of the kubelet's last days until the new one has written to it."""
+        written = self._heartbeat(name)
+
+        def rewritten() -> bool:
+            self.cluster.nodes[name].require_running("kubelet")
+            return self._heartbeat(name) != written
+
+        self.kubectl.wait(f"the kubelet of {name} to write its node's status", rewritten)
+
+    def _heartbeat(self, name: str) -> list[str]:
+        conditions = self.kubectl.get("node", name)["status"]["conditions"]
+        return [condition["lastHeartbeatTime"] for condition in conditions]
 
     def require_all_reach_all(self, everyone: list[RunningPod]) -> None:
         with ThreadPoolExecutor(4) as pool:

@@ -12,10 +12,10 @@ import re
 import time
 from pathlib import Path
 
-from lab.names import PREFIX, Names, base_dir, checkout_hash
+from lab.names import NETNS_DIR, PREFIX, Names, base_dir
 
 MOUNT = Path("/sys/fs/cgroup")
-NAME = re.compile(rf"^{PREFIX}({re.escape(checkout_hash())}[0-9a-f]+)-")
+NAME = re.compile(rf"^{PREFIX}([0-9a-f]{{7,}})-")  # a checkout's six digits, a process id
 
 
 def name_of(names: Names, node: str) -> str:
@@ -27,7 +27,7 @@ def make(names: Names, node: str) -> str:
     for top in _hierarchies():
         folder = top / name_of(names, node)
         folder.mkdir(exist_ok=True)
-        _inherit_cpuset(top, folder)
+        inherit_cpuset(top, folder)
     return f"/{name_of(names, node)}"
 
 
@@ -47,10 +47,15 @@ def present(names: Names) -> list[str]:
 
 
 def reap() -> None:
-    """This checkout's, of clusters that have no lock file any more."""
-    for folder in _all():
+    """Everybody's, because a checkout that is gone reaps no more: of clusters without a lock file,
+    a namespace (one with another base folder has its locks there) or a process in any hierarchy."""
+    found = _all()
+    in_use = {folder.name for folder in found if _has_processes(folder)}
+    for folder in found:
         match = NAME.match(folder.name)
-        if match and not (base_dir() / f"{match[1]}.lock").exists():
+        if match is None or folder.name in in_use or (NETNS_DIR / folder.name).exists():
+            continue
+        if not (base_dir() / f"{match[1]}.lock").exists():
             _remove_tree(folder)
 
 
@@ -67,7 +72,19 @@ def _all() -> list[Path]:
     return [folder for top in _hierarchies() for folder in top.glob(f"{PREFIX}*-*")]
 
 
-def _inherit_cpuset(top: Path, folder: Path) -> None:
+def _has_processes(top: Path) -> bool:
+    for folder, _, _ in os.walk(top):
+        try:
+            if (Path(folder) / "cgroup.procs").read_bytes():
+                return True
+        except FileNotFoundError:
+            continue  # it went meanwhile
+        except OSError:
+            return True  # a threaded cgroup doesn't tell: leave it
+    return False
+
+
+def inherit_cpuset(top: Path, folder: Path) -> None:
     """A cgroup v1 cpuset starts empty and takes no process until it has both."""
     for name in ("cpuset.cpus", "cpuset.mems"):
         if (folder / name).exists() and not (folder / "cgroup.controllers").exists():

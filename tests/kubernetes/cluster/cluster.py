@@ -12,7 +12,7 @@ from typing import Callable
 
 import yaml
 
-from cluster import ROOT, apiserver, cgroups, image, sluice
+from cluster import ROOT, apiserver, cgroups, image, pki, sluice
 from cluster.apiserver import ApiServer
 from cluster.binaries import Binaries
 from cluster.kubectl import Kubectl, is_ready
@@ -72,6 +72,11 @@ class Cluster:
     def owner(self) -> Ownership:
         assert self._owner is not None, "the cluster is not ours"
         return self._owner
+
+    @property
+    def ours(self) -> bool:
+        """Whether `down` takes it away."""
+        return self._owner is not None
 
     @property
     def kubeconfig(self) -> Path:
@@ -172,8 +177,6 @@ class Cluster:
     def _allow_device_plugin(self, server: ApiServer) -> None:
         """The shipped permissions, and a service account's token as in a DaemonSet."""
         rules = ROOT / sluice.RBAC
-        if not rules.exists():
-            return
         documents = [d for d in yaml.safe_load_all(rules.read_text()) if d]
         account = next(d["metadata"] for d in documents if d["kind"] == "ServiceAccount")
         namespace = account.get("namespace", "default")
@@ -181,7 +184,8 @@ class Cluster:
             self.kubectl("create", "namespace", namespace)
         inside = self.kubectl.within(namespace)
         inside("apply", "-f", str(rules))
-        token = inside("create", "token", account["name"], "--duration=24h").strip()
+        lifetime = f"--duration={24 * int(pki.DAYS)}h"  # as long as the certificates'
+        token = inside("create", "token", account["name"], lifetime).strip()
         target = self.names.run_dir / "device-plugin.kubeconfig"
         server.pki.token_kubeconfig(target, server.inner_url, token)
 

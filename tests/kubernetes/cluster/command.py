@@ -10,7 +10,9 @@ import signal
 import sys
 import time
 import unittest
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Iterator
 
 from cluster import TESTS, cgroups, sluice
 from cluster.apiserver import ApiServerFixture
@@ -22,8 +24,53 @@ from lab.names import base_dir, checkout_hash
 from lab.programs import require_privileges
 from lab.shell import LabError
 
-TOOLS = ("ip", "nsenter", "setpriv", "nft", "bridge", "runc", "openssl", "pivot_root", "mount")
+TOOLS = (
+    "ip", "bridge", "nft", "unshare", "nsenter", "setpriv", "mount", "pivot_root", "runc",
+    "openssl", "base64", "curl",
+)  # fmt: skip
 PROGRAMS = ("sluice-offloadd", "sluice-device-plugin", "sluice-cni", "sluicectl")
+END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Ended(KeyboardInterrupt):
+    """A signal: unwinds the stack, so that `finally` cleans up. Not SystemExit: unittest takes
+    that for a failed test, and goes on with the next."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.exit_code = 128 + number
+
+
+def end_on_signals() -> None:
+    def unwind(number: int, _frame: object) -> None:
+        raise Ended(number)
+
+    for each in END_SIGNALS:
+        signal.signal(each, unwind)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Impatience doesn't end a removal halfway."""
+    before = {each: signal.signal(each, signal.SIG_IGN) for each in END_SIGNALS}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def _take_down(cluster: Cluster) -> list[str]:
+    with _undisturbed():
+        left = cluster.down()
+    for what in left:
+        print(f"left behind: {what}")
+    return left
+
+
+def _keep_logs(cluster: Cluster) -> None:
+    if logs := cluster.save_logs():
+        print(f"logs: {logs}", file=sys.stderr)
 
 
 def require_machine() -> None:
@@ -46,13 +93,13 @@ def up(binaries: Binaries, bin_dir: Path, say: Say) -> int:
         print(f"There is a cluster already ({running[0]}); take it down first: make cluster-down")
         return 1
     cluster = Cluster(binaries, bin_dir, keep=True, say=say)
-    _end_on_signals()
     try:
         cluster.up()
     except BaseException:
-        if logs := cluster.save_logs():
-            print(f"logs: {logs}", file=sys.stderr)
-        cluster.down()
+        try:
+            _keep_logs(cluster)
+        finally:
+            _take_down(cluster)
         raise
     say("ready")
     _show(cluster)
@@ -128,22 +175,18 @@ def reap() -> int:
 
 
 def hold(binaries: Binaries, bin_dir: Path, say: Say) -> int:
-    _end_on_signals()
     cluster = Cluster(binaries, bin_dir, say=say)
     try:
         cluster.up()
         print(f"READY {cluster.names.instance}", flush=True)
         sys.stdin.read()
     finally:
-        left = cluster.down()
-        for what in left:
-            print(f"left behind: {what}")
+        left = _take_down(cluster)
     return 1 if left else 0
 
 
 def hold_apiserver(binaries: Binaries, runtime_config: list[str]) -> int:
     """For tests in any language: READY and the kubeconfig on stdout; ends at the end of stdin."""
-    _end_on_signals()
     with ApiServerFixture(binaries, runtime_config=runtime_config) as server:
         print(f"READY {server.kubeconfig}", flush=True)
         sys.stdin.read()
@@ -155,7 +198,6 @@ def test(binaries: Binaries, bin_dir: Path, say: Say, words: list[str], running:
     suite = _select(found, words)
     if suite.countTestCases() == 0:
         raise LabError(f"no test has {' or '.join(words)} in its name")
-    _end_on_signals()
     cluster = attach(binaries, bin_dir) if running else Cluster(binaries, bin_dir, say=say)
     try:
         if not running:
@@ -164,16 +206,13 @@ def test(binaries: Binaries, bin_dir: Path, say: Say, words: list[str], running:
         ClusterTest.cluster = cluster
         result = _run(suite)
         good = result.wasSuccessful() and result.testsRun > 0
-        if not good and (logs := cluster.save_logs()):
-            print(f"logs: {logs}")
+        if not good:
+            _keep_logs(cluster)
     except LabError:
-        if logs := cluster.save_logs():
-            print(f"logs: {logs}", file=sys.stderr)
+        _keep_logs(cluster)
         raise
     finally:
-        left = cluster.down()
-        for what in left:
-            print(f"left behind: {what}")
+        left = _take_down(cluster)
     say("taken down" if not running else "the cluster is still up")
     return 0 if good and not left else 1
 
@@ -204,15 +243,3 @@ def _select(tests: unittest.TestSuite, words: list[str]) -> unittest.TestSuite:
         elif any(word in test.id() for word in words):
             chosen.addTest(test)
     return chosen
-
-
-def _end_on_signals() -> None:
-    """A signal unwinds the stack like an exception, so that `finally` cleans up; once."""
-
-    def unwind(number: int, _frame: object) -> None:
-        for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(each, signal.SIG_IGN)
-        raise SystemExit(128 + number)
-
-    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(each, unwind)

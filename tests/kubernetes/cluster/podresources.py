@@ -53,7 +53,7 @@ def _pod(data: bytes) -> PodDevices:
             devices.setdefault(_text(given, 1), []).extend(ids)
         for claim in _messages(container, 5):
             for result in _messages(claim, 4):
-                told = (_text(claim, 1), _text(result, 2), _text(result, 3), _text(result, 4))
+                told = (_text(claim, 2), _text(result, 2), _text(result, 3), _text(result, 4))
                 claims.append(told)
     return PodDevices(_text(data, 2), _text(data, 1), devices, claims)
 

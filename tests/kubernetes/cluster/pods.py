@@ -70,16 +70,28 @@ def devices_by_kubelet(cluster: Cluster) -> dict[str, tuple[str, list[str]]]:
     return found
 
 
-def device_by_kernel(cluster: Cluster, kubectl: Kubectl, pod: RunningPod) -> str:
-    """The PCI address of the VF that a pod's eth0 is, without asking any program of ours: the
+def claims_by_kubelet(cluster: Cluster) -> dict[str, list[tuple[str, str, str, str]]]:
+    """Pod key -> (claim, driver, pool, device) as its kubelet tells."""
+    found = {}
+    for node in cluster.nodes.values():
+        for pod in podresources.list_pods(node.run_dir / "kubelet"):
+            if pod.claims:
+                found[f"{pod.namespace}/{pod.name}"] = pod.claims
+    return found
+
+
+def device_by_kernel(
+    cluster: Cluster, kubectl: Kubectl, pod: RunningPod, link: str = "eth0"
+) -> str:
+    """The PCI address of the VF that a pod's link is, without asking any program of ours: the
     other end of its veth pair is representor N, and N leads to the address in the sysfs tree.
-    Empty: eth0 is no VF."""
-    peer = kubectl.exec(pod.name, "cat", "/sys/class/net/eth0/iflink").strip()
+    Empty: the link is no VF."""
+    peer = kubectl.exec(pod.name, "cat", f"/sys/class/net/{link}/iflink").strip()
     node = cluster.nodes[pod.node]
     links = node.run(
         "nsenter", f"--net={sluice.REPRESENTORS}", "ip", "-o", "link", "show", "type", "veth"
     ).stdout
-    own = kubectl.exec(pod.name, "cat", "/sys/class/net/eth0/ifindex").strip()
+    own = kubectl.exec(pod.name, "cat", f"/sys/class/net/{link}/ifindex").strip()
     for line in links.splitlines():
         index, name = line.split(":")[:2]
         name, _, other = name.strip().partition("@if")

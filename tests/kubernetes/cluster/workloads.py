@@ -7,6 +7,7 @@ from cluster import image, sluice
 
 PORT = 8080
 APP = "app"
+CLAIM = "net"  # what a pod calls its claim
 
 
 def container(vfs: int = 0, claims: tuple[str, ...] = ()) -> dict:
@@ -31,31 +32,36 @@ def container(vfs: int = 0, claims: tuple[str, ...] = ()) -> dict:
     }
 
 
-def pod_spec(vfs: int = 0, node: str = "") -> dict:
+def pod_spec(vfs: int = 0, node: str = "", template: str = "") -> dict:
+    """`template`: of a ResourceClaim; the pod has a claim of its own then."""
     spec: dict = {
-        "containers": [container(vfs)],
+        "containers": [container(vfs, (CLAIM,) if template else ())],
         "terminationGracePeriodSeconds": 1,
         "enableServiceLinks": False,
         "dnsPolicy": "Default",
     }
     if node:
         spec["nodeSelector"] = {"kubernetes.io/hostname": node}
+    if template:
+        spec["resourceClaims"] = [{"name": CLAIM, "resourceClaimTemplateName": template}]
     return spec
 
 
-def pod(name: str, vfs: int = 0, node: str = "") -> dict:
+def pod(name: str, vfs: int = 0, node: str = "", template: str = "") -> dict:
     return {
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {"name": name, "labels": {APP: name}},
-        "spec": pod_spec(vfs, node),
+        "spec": pod_spec(vfs, node, template),
     }
 
 
-def deployment(name: str, replicas: int, vfs: int = 0) -> dict:
-    """Evenly over both nodes."""
+def deployment(
+    name: str, replicas: int, vfs: int = 0, node: str = "", template: str = ""
+) -> dict:
+    """Evenly over both nodes, or all on one."""
     labels = {APP: name}
-    spec = pod_spec(vfs)
+    spec = pod_spec(vfs, node, template)
     spec["topologySpreadConstraints"] = [{
         "maxSkew": 1,
         "topologyKey": "kubernetes.io/hostname",
@@ -70,5 +76,22 @@ def deployment(name: str, replicas: int, vfs: int = 0) -> dict:
             "replicas": replicas,
             "selector": {"matchLabels": labels},
             "template": {"metadata": {"labels": labels}, "spec": spec},
+        },
+    }
+
+
+def stateful_set(name: str, vfs: int = 0, node: str = "") -> dict:
+    """One pod, `<name>-0`: a deleted one is made again, under its name, as soon as the API server
+    has forgotten it."""
+    labels = {APP: name}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "StatefulSet",
+        "metadata": {"name": name},
+        "spec": {
+            "serviceName": name,
+            "replicas": 1,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": pod_spec(vfs, node)},
         },
     }

@@ -74,8 +74,7 @@ Assigner::Hold Assigner::hold_of(const Facts& facts) const {
   const auto vfs = std::max<std::size_t>(candidate.pf ? candidate.pf->num_vfs : 0,
                                          candidate.pf ? candidate.pf->vfs.size() : 0);
   if (candidate.kind == Candidate::Kind::kPf && vfs > 0) {
-    out.always = "has " + std::to_string(vfs) +
-                 " VFs; a PF is given out only while it has none";
+    out.always = "has " + std::to_string(vfs) + " VFs; a PF is given out only while it has none";
   }
   any_name(candidate, [&](const std::string& name) {
     const auto found = reserved_.find(name);

@@ -164,8 +164,8 @@ Result<AddResult> Attacher::add_locked(const Invocation& call, const RecordStore
   return fail(std::move(error));
 }
 
-// Of an ADD that died before its interfaces were in the pod, or whose pod's namespace is another one
-// now.
+// Of an ADD that died before its interfaces were in the pod, or whose pod's namespace is another
+// one now.
 Status Attacher::undo_leftovers(const Invocation& call, const std::vector<Wanted>& wanted,
                                 const RecordStore& records) {
   SLUICE_TRY(auto found, records.load(call.id()));

@@ -257,14 +257,19 @@ class ClaimsSurvive(ClaimTest):
         files = self.claim_files()
         self.assertEqual(len(files), len(places), files)
         count = self.free_count()
-        for victims in (("sluice-device-plugin",), ("sluice-device-plugin", "kubelet")):
-            with self.subTest(victims=victims):
-                self.restart(victims)
-                self.assertEqual(self.await_ready("web", 4), web)
-                self.assertEqual(self.require_right_claims([*web, others[0]]), places)
-                self.require_right_vf(others[1:])
-                self.await_free_count(**count)
-                self.assertEqual(self.claim_files(), files)
+
+        def require_unchanged() -> None:
+            self.assertEqual(self.await_ready("web", 4), web)
+            self.assertEqual(self.require_right_claims([*web, others[0]]), places)
+            self.require_right_vf(others[1:])
+            self.assertEqual(self.claim_files(), files)
+
+        for node in self.cluster.nodes.values():
+            node.restart_program("sluice-device-plugin")
+        require_unchanged()
+        self.restart(("sluice-device-plugin", "kubelet"))
+        require_unchanged()
+        self.await_free_count(**count)
 
         # What is left can be had, and it is what nobody has.
         free = count["n1"][0]

@@ -62,13 +62,6 @@ std::vector<std::string> in_pool_order(const pools::Pool* pool, std::vector<std:
   return ids;
 }
 
-const pools::Member* find_member(const pools::Pool& pool, const std::string& id) {
-  for (const auto& member : pool.members) {
-    if (member.device.id == id) return &member;
-  }
-  return nullptr;
-}
-
 }  // namespace
 
 Broker::Broker(os::EventLoop& loop, const Clock& clock, Settings settings, Logger log)
@@ -104,6 +97,7 @@ void Broker::connect(kubelet::Front* kubelet, dra::Front* dra) {
   kubelet_ = kubelet;
   dra_ = dra;
   if (!started_ || !kubelet_) return;
+  looked_ = true;  // a front that comes late hears everything once
   refresh();
   publish();
 }
@@ -333,7 +327,7 @@ std::vector<dra::Offered> Broker::offered() const {
 Result<allocate::Access> Broker::take(const std::string& id, const std::string& claim_uid,
                                       const std::string& claim) {
   const auto* pool = pools_.pool_of(id);
-  const auto* member = pool ? find_member(*pool, id) : nullptr;
+  const auto* member = pool ? pool->find(id) : nullptr;
   if (!member) return fail(Code::kNotFound, "there is no device " + id.substr(0, 64));
   if (!uses_.known() && pool->config.offer == config::Offer::kBoth) {
     return fail(Error{Code::kUnavailable,

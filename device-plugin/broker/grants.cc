@@ -26,13 +26,6 @@ Result<std::string> driver_now(const os::Root& sysfs, const pools::Candidate& ca
   return link.substr(link.rfind('/') + 1);
 }
 
-const pools::Member* find_member(const pools::Pool& pool, const std::string& id) {
-  for (const auto& member : pool.members) {
-    if (member.device.id == id) return &member;
-  }
-  return nullptr;
-}
-
 }  // namespace
 
 Result<allocate::Access> Grants::access(const pools::Pool& pool, const pools::Member& member,
@@ -97,7 +90,7 @@ Result<allocate::Grant> Grants::grant(const pools::Pool& pool, const std::vector
   std::vector<allocate::Access> devices;
   std::vector<const pools::Member*> members;
   for (const auto& id : ids) {
-    const auto* member = find_member(pool, id);
+    const auto* member = pool.find(id);
     if (!member) {
       return fail(Code::kInvalid,
                   pool.config.resource() + " has no device '" + id.substr(0, 64) + "'");

@@ -122,8 +122,6 @@ void Plugin::make_dra_later() {
     }
     log_.info("DRA started");
     connect_fronts();
-    // Before that the slices stay as an earlier run left them.
-    if (broker_.uses_known()) dra_->changed();
   });
 }
 

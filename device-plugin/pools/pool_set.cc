@@ -227,6 +227,13 @@ bool same_lists(const Pool& a, const Pool& b) {
 
 }  // namespace
 
+const Member* Pool::find(const std::string& id) const {
+  for (const auto& member : members) {
+    if (member.device.id == id) return &member;
+  }
+  return nullptr;
+}
+
 std::vector<Device> Pool::devices() const {
   std::vector<Device> out;
   out.reserve(members.size());
@@ -257,9 +264,7 @@ const Pool* PoolSet::find(const std::string& resource) const {
 
 const Pool* PoolSet::pool_of(const std::string& id) const {
   for (const auto& pool : pools_) {
-    for (const auto& member : pool.members) {
-      if (member.device.id == id) return &pool;
-    }
+    if (pool.find(id)) return &pool;
   }
   return nullptr;
 }

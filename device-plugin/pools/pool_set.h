@@ -49,9 +49,10 @@ struct Member {
 
 struct Pool {
   config::PoolConfig config;
-  bool draining = false;                // no longer in the configuration
-  std::vector<Member> members;          // in the order of candidates()
-  std::vector<Device> devices() const;  // the kubelet's list
+  bool draining = false;                            // no longer in the configuration
+  std::vector<Member> members;                      // in the order of candidates()
+  std::vector<Device> devices() const;              // the kubelet's list
+  const Member* find(const std::string& id) const;  // null: not one of its devices
 };
 
 struct Snapshot {

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Thin: what a command does is in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down cluster cluster-down test-kubernetes build test bench fuzz lint format clean
+.PHONY: help demo demo-down cluster cluster-down test-kubernetes test-vm build test bench fuzz lint format clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 24
@@ -14,11 +14,11 @@ demo:  ## two nodes on this machine, the four problems solved in front of you (r
 demo-down:  ## takes down what `make demo KEEP=1` left up
 	@SLUICE_BIN="$(CURDIR)/build/dev/bin" /usr/bin/python3 tests/netns/demo.py --down
 
-kubernetes_programs = sluice-offloadd sluice-device-plugin sluice-cni sluicectl
+node_programs = sluice-offloadd sluice-device-plugin sluice-cni sluicectl
 
 cluster:  ## a real Kubernetes of two nodes with Sluice as its network, left up (root)
 	@[ "$$(id -u)" -eq 0 ] || { echo "make cluster: this makes network namespaces and needs root (sudo make cluster)" >&2; exit 2; }
-	@scripts/build dev $(kubernetes_programs)
+	@scripts/build dev $(node_programs)
 	@SLUICE_BIN="$(CURDIR)/build/dev/bin" scripts/kubernetes up
 
 cluster-down:  ## takes it down
@@ -26,8 +26,13 @@ cluster-down:  ## takes it down
 
 test-kubernetes:  ## tests/kubernetes on a cluster of its own (root); ONLY="vf_test" only those
 	@[ "$$(id -u)" -eq 0 ] || { echo "make test-kubernetes: this makes network namespaces and needs root" >&2; exit 2; }
-	@scripts/build dev $(kubernetes_programs)
+	@scripts/build dev $(node_programs)
 	@SLUICE_BIN="$(CURDIR)/build/dev/bin" scripts/kubernetes test $(ONLY)
+
+test-vm:  ## tests/vm, on real VFs in a virtual machine of its own (root); ONLY="igb_test" only those
+	@[ "$$(id -u)" -eq 0 ] || { echo "make test-vm: this shows the machine's root to a guest and needs root" >&2; exit 2; }
+	@scripts/build dev $(node_programs)
+	@SLUICE_BIN="$(CURDIR)/build/dev/bin" scripts/vm test $(ONLY)
 
 build:  ## the dev build, in build/dev
 	@scripts/build dev

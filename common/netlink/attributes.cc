@@ -32,6 +32,14 @@ std::optional<Ipv4> Attribute::ipv4() const {
   return Ipv4{value};
 }
 
+std::optional<IpAddr> Attribute::ip() const {
+  IpAddr ip;
+  ip.v6 = data.size() == 16;
+  if (!ip.v6 && data.size() != 4) return std::nullopt;
+  std::copy(data.begin(), data.end(), ip.bytes.begin());
+  return ip;
+}
+
 bool AttributeReader::next(Attribute& attribute) {
   const auto header = read_struct<nlattr>(rest_);
   if (!header) {
@@ -91,6 +99,10 @@ void MessageWriter::put_ipv4(std::uint16_t type, Ipv4 ip) {
       static_cast<std::uint8_t>(ip.value >> 24U), static_cast<std::uint8_t>(ip.value >> 16U),
       static_cast<std::uint8_t>(ip.value >> 8U), static_cast<std::uint8_t>(ip.value)};
   put(type, wire, sizeof wire);
+}
+
+void MessageWriter::put_ip(std::uint16_t type, const IpAddr& ip) {
+  put(type, ip.bytes.data(), ip.width() / 8U);
 }
 
 std::size_t MessageWriter::begin(std::uint16_t type) {

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "common/base/addr.h"
+#include "common/base/ip.h"
 #include "common/base/result.h"
 
 namespace sluice::netlink {
@@ -44,6 +45,7 @@ struct Attribute {
   std::string text() const;            // up to the first zero byte or the end
   std::optional<MacAddr> mac() const;  // exactly 6 bytes
   std::optional<Ipv4> ipv4() const;    // exactly 4 bytes, in the order of the wire
+  std::optional<IpAddr> ip() const;    // 4 or 16 bytes, likewise
 };
 
 class AttributeReader {
@@ -75,6 +77,7 @@ class MessageWriter {
   void put_text(std::uint16_t type, std::string_view text);  // with a final zero byte
   void put_mac(std::uint16_t type, const MacAddr& mac);
   void put_ipv4(std::uint16_t type, Ipv4 ip);
+  void put_ip(std::uint16_t type, const IpAddr& ip);
 
   // begin() ... end(begin's value). `type` with NLA_F_NESTED where the kernel wants that.
   std::size_t begin(std::uint16_t type);

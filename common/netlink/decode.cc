@@ -12,24 +12,6 @@
 namespace sluice::netlink {
 namespace {
 
-constexpr std::size_t align(std::size_t size) { return (size + 3U) & ~std::size_t{3}; }
-
-tl::unexpected<Error> malformed(const char* what) {
-  return fail(Error{Code::kInvalid,
-                    Domain::kProtocol,
-                    0,
-                    std::string("netlink message about ") + what + " is malformed",
-                    {},
-                    Retry::kLater});
-}
-
-// Behind the fixed struct, which the caller has found to be there.
-template <class T>
-AttributeReader attributes_of(const Message& message) {
-  return AttributeReader(
-      message.payload.subspan(std::min(align(sizeof(T)), message.payload.size())));
-}
-
 template <class T, class U>
 void assign(U& into, const std::optional<T>& value) {
   if (value) into = static_cast<U>(*value);
@@ -41,6 +23,48 @@ std::string kind_of(Bytes link_info) {
     if (attribute.type == IFLA_INFO_KIND) return attribute.text();
   }
   return {};
+}
+
+void take_altnames(Bytes properties, Link& link) {
+  AttributeReader reader(properties);
+  for (Attribute attribute; reader.next(attribute);) {
+    if (attribute.type == IFLA_ALT_IFNAME) link.altnames.push_back(attribute.text());
+  }
+}
+
+bool has_program(Bytes xdp) {
+  AttributeReader reader(xdp);
+  for (Attribute attribute; reader.next(attribute);) {
+    if (attribute.type != IFLA_XDP_ATTACHED) continue;
+    return attribute.number<std::uint8_t>().value_or(XDP_ATTACHED_NONE) != XDP_ATTACHED_NONE;
+  }
+  return false;
+}
+
+// What a SETLINK can change beyond the name and the address.
+void take_link_setting(const Attribute& attribute, Link& link) {
+  switch (attribute.type) {
+    case IFLA_PROMISCUITY:
+      assign(link.promiscuity, attribute.number<std::uint32_t>());
+      break;
+    case IFLA_PROP_LIST:
+      take_altnames(attribute.data, link);
+      break;
+    case IFLA_QDISC:
+      link.qdisc = attribute.text();
+      break;
+    case IFLA_GROUP:
+      assign(link.group, attribute.number<std::uint32_t>());
+      break;
+    case IFLA_TXQLEN:
+      assign(link.tx_queue_length, attribute.number<std::uint32_t>());
+      break;
+    case IFLA_XDP:
+      link.xdp = has_program(attribute.data);
+      break;
+    default:
+      break;
+  }
 }
 
 void take_link_attribute(const Attribute& attribute, Link& link) {
@@ -75,10 +99,11 @@ void take_link_attribute(const Attribute& attribute, Link& link) {
     case IFLA_MASTER:
       assign(link.master.value, attribute.number<std::uint32_t>());
       break;
-    case IFLA_PROMISCUITY:
-      assign(link.promiscuity, attribute.number<std::uint32_t>());
+    case IFLA_PARENT_DEV_NAME:
+      link.parent = attribute.text();
       break;
     default:
+      take_link_setting(attribute, link);
       break;
   }
 }
@@ -93,6 +118,15 @@ std::optional<std::uint32_t> mtu_metric(Bytes metrics) {
 
 }  // namespace
 
+tl::unexpected<Error> malformed(const char* what) {
+  return fail(Error{Code::kInvalid,
+                    Domain::kProtocol,
+                    0,
+                    std::string("netlink message about ") + what + " is malformed",
+                    {},
+                    Retry::kLater});
+}
+
 Result<std::optional<Link>> decode_link(const Message& message) {
   const auto header = read_struct<ifinfomsg>(message.payload);
   if (!header) return malformed("a link");
@@ -102,9 +136,17 @@ Result<std::optional<Link>> decode_link(const Message& message) {
   Link link;
   link.index.value = static_cast<std::uint32_t>(header->ifi_index);
   link.up = (header->ifi_flags & IFF_UP) != 0;
+  link.promiscuous = (header->ifi_flags & IFF_PROMISC) != 0;
+  link.all_multicast = (header->ifi_flags & IFF_ALLMULTI) != 0;
+  link.type = header->ifi_type;
+  std::string parent_bus;
   auto reader = attributes_of<ifinfomsg>(message);
-  for (Attribute attribute; reader.next(attribute);) take_link_attribute(attribute, link);
+  for (Attribute attribute; reader.next(attribute);) {
+    take_link_attribute(attribute, link);
+    if (attribute.type == IFLA_PARENT_DEV_BUS_NAME) parent_bus = attribute.text();
+  }
   if (reader.malformed()) return malformed("a link");
+  if (parent_bus != "pci") link.parent.clear();
   return link;
 }
 

@@ -7,6 +7,7 @@
 // absent. Malformed (too short, attributes that overrun): an Error.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 
 #include "common/netlink/message.h"
@@ -14,11 +15,24 @@
 
 namespace sluice::netlink {
 
+// "netlink message about <what> is malformed"
+tl::unexpected<Error> malformed(const char* what);
+
+// Behind the fixed struct, which the caller has found to be there.
+template <class T>
+AttributeReader attributes_of(const Message& message) {
+  constexpr std::size_t kAligned = (sizeof(T) + 3U) & ~std::size_t{3};
+  return AttributeReader(message.payload.subspan(std::min(kAligned, message.payload.size())));
+}
+
 Result<std::optional<Link>> decode_link(const Message& message);
 Result<std::optional<Address>> decode_address(const Message& message);
 Result<std::optional<Route>> decode_route(const Message& message);  // unicast routes
 Result<std::optional<RouteLookup>> decode_lookup(const Message& message);
 Result<std::optional<Neighbour>> decode_neighbour(const Message& message);
+
+Result<std::optional<IpAddress>> decode_ip_address(const Message& message);
+Result<std::optional<IpRoute>> decode_ip_route(const Message& message);  // unicast routes
 
 // Calls the handler that a message of a multicast group is for.
 Status deliver_event(const Message& message, const MonitorHandlers& handlers);

@@ -19,15 +19,6 @@ namespace {
 constexpr std::size_t kMaxNexthops = 1024;  // more than any route has
 constexpr std::size_t align(std::size_t size) { return (size + 3U) & ~std::size_t{3}; }
 
-tl::unexpected<Error> malformed(const char* what) {
-  return fail(Error{Code::kInvalid,
-                    Domain::kProtocol,
-                    0,
-                    std::string("netlink message about ") + what + " is malformed",
-                    {},
-                    Retry::kLater});
-}
-
 void add(std::vector<IfIndex>& links, std::uint32_t index) {
   const IfIndex link{index};
   if (index == 0 || links.size() == kMaxNexthops) return;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rtnl: links, bridge ports, VFs.
+// Rtnl: links, what is on them, bridge ports.
 #include <linux/if.h>
 #include <linux/if_link.h>
+#include <linux/pkt_sched.h>
 #include <linux/rtnetlink.h>
 #include <linux/veth.h>
 #include <sys/socket.h>
@@ -14,16 +15,8 @@
 namespace sluice::netlink {
 namespace {
 
-// linux/rtnetlink.h of 6.1 has it; older headers of cross builds may not.
-constexpr std::uint32_t kSkipStats = 1U << 3U;  // RTEXT_FILTER_SKIP_STATS
-constexpr std::size_t kMaxAlias = 255;          // IFALIASZ - 1
-
-ifinfomsg link_header(IfIndex index) {
-  ifinfomsg header{};
-  header.ifi_family = AF_UNSPEC;
-  header.ifi_index = static_cast<int>(index.value);
-  return header;
-}
+constexpr std::size_t kMaxAlias = 255;    // IFALIASZ - 1
+constexpr std::size_t kMaxAltName = 127;  // ALTIFNAMSIZ - 1
 
 void set_flag(ifinfomsg& header, unsigned flag, bool on) {
   header.ifi_change |= flag;
@@ -60,6 +53,24 @@ Status put_up(Rtnl& rtnl, const std::string& name) {
   return status;
 }
 
+// Detaching where there is nothing is success.
+void put_no_xdp(MessageWriter& message, std::uint32_t mode) {
+  const auto xdp = message.begin(IFLA_XDP | NLA_F_NESTED);
+  message.put_number(IFLA_XDP_FD, std::int32_t{-1});
+  message.put_number(IFLA_XDP_FLAGS, mode);
+  message.end(xdp);
+}
+
+Status put_alias(MessageWriter& message, const std::string& alias) {
+  if (alias.size() > kMaxAlias) {
+    return fail(Code::kInvalid, "link alias has " + std::to_string(alias.size()) +
+                                    " bytes; allowed are " + std::to_string(kMaxAlias));
+  }
+  // Without the final zero: an empty one takes the alias away.
+  message.put(IFLA_IFALIAS, alias.data(), alias.size());
+  return {};
+}
+
 void put_flag(MessageWriter& message, std::uint16_t type, const std::optional<bool>& flag) {
   if (flag) message.put_number(type, static_cast<std::uint8_t>(*flag ? 1 : 0));
 }
@@ -93,13 +104,25 @@ Result<Link> Rtnl::link(IfIndex index) {
   return only_link(impl_->transport.request(message, what), what);
 }
 
+// Without a mode the kernel means the native one wherever the driver has that, and leaves a generic
+// program where it is.
+Status Rtnl::Impl::detach_generic_xdp(IfIndex index, std::string_view what) {
+  MessageWriter message(RTM_SETLINK, 0);
+  message.put_struct(link_header(index));
+  put_no_xdp(message, XDP_FLAGS_SKB_MODE);
+  return change(message, what);
+}
+
 Status Rtnl::change_link(IfIndex index, const LinkChange& change) {
   ifinfomsg header = link_header(index);
   if (change.up) set_flag(header, IFF_UP, *change.up);
   if (change.arp) set_flag(header, IFF_NOARP, !*change.arp);
+  if (change.promiscuous) set_flag(header, IFF_PROMISC, *change.promiscuous);
+  if (change.all_multicast) set_flag(header, IFF_ALLMULTI, *change.all_multicast);
   MessageWriter message(RTM_SETLINK, 0);
   message.put_struct(header);
-  // The kernel's own order is fixed, whatever ours: namespace, MAC, MTU, name, flags, master.
+  // The kernel's own order is fixed, whatever ours: namespace, MAC, MTU, group, name, alias, then
+  // flags and master, queue length, XDP.
   if (change.netns_fd) {
     message.put_number(IFLA_NET_NS_FD, static_cast<std::uint32_t>(*change.netns_fd));
   }
@@ -110,15 +133,48 @@ Status Rtnl::change_link(IfIndex index, const LinkChange& change) {
   if (change.mac) message.put_mac(IFLA_ADDRESS, *change.mac);
   if (change.mtu) message.put_number(IFLA_MTU, *change.mtu);
   if (change.master) message.put_number(IFLA_MASTER, change.master->value);
-  if (change.alias) {
-    if (change.alias->size() > kMaxAlias) {
-      return fail(Code::kInvalid, "link alias has " + std::to_string(change.alias->size()) +
-                                      " bytes; allowed are " + std::to_string(kMaxAlias));
-    }
-    // Without the final zero: an empty one takes the alias away.
-    message.put(IFLA_IFALIAS, change.alias->data(), change.alias->size());
+  if (change.group) message.put_number(IFLA_GROUP, *change.group);
+  if (change.tx_queue_length) message.put_number(IFLA_TXQLEN, *change.tx_queue_length);
+  if (change.alias) SLUICE_CHECK_OK(put_alias(message, *change.alias));
+  const std::string what = "change link " + std::to_string(index.value);
+  if (change.detach_xdp) {
+    SLUICE_CHECK_OK(impl_->detach_generic_xdp(index, what));
+    put_no_xdp(message, 0);
   }
-  return impl_->change(message, "change link " + std::to_string(index.value));
+  return impl_->change(message, what);
+}
+
+Status Rtnl::delete_altnames(IfIndex index, const std::vector<std::string>& names) {
+  std::vector<Transport::BatchRequest> requests;
+  for (const auto& name : names) {
+    if (name.empty() || name.size() > kMaxAltName) {
+      return fail(Code::kInvalid, "alternative link name '" + name.substr(0, 200) +
+                                      "' is not allowed; it must have 1 to 127 bytes");
+    }
+    MessageWriter message(RTM_DELLINKPROP, 0);
+    message.put_struct(link_header(index));
+    const auto list = message.begin(IFLA_PROP_LIST | NLA_F_NESTED);
+    message.put_text(IFLA_ALT_IFNAME, name);
+    message.end(list);
+    requests.push_back({std::move(message), "delete alternative name " + name + on_link(index)});
+  }
+  return impl_->change_all(std::move(requests), {ENOENT});
+}
+
+Status Rtnl::reset_qdiscs(IfIndex index) {
+  std::vector<Transport::BatchRequest> requests;
+  for (const std::uint32_t parent : {TC_H_ROOT, TC_H_INGRESS}) {  // clsact's parent is the latter
+    tcmsg header{};
+    header.tcm_family = AF_UNSPEC;
+    header.tcm_ifindex = static_cast<int>(index.value);
+    header.tcm_parent = parent;
+    MessageWriter message(RTM_DELQDISC, 0);
+    message.put_struct(header);
+    const std::string which = parent == TC_H_ROOT ? "root" : "ingress";
+    requests.push_back({std::move(message), "delete the " + which + " qdisc" + on_link(index)});
+  }
+  // A kernel without traffic control has nothing to reset.
+  return impl_->change_all(std::move(requests), {ENOENT, EOPNOTSUPP});
 }
 
 Status Rtnl::add_veth(const VethEnd& one, const VethEnd& other) {
@@ -177,38 +233,6 @@ Status Rtnl::set_bridge_port(IfIndex port, const BridgePort& flags) {
   put_flag(message, IFLA_BRPORT_MODE, flags.hairpin);
   message.end(info);
   return impl_->change(message, "set bridge port " + std::to_string(port.value));
-}
-
-Status Rtnl::set_vf_mac(IfIndex pf, std::uint32_t vf, const MacAddr& mac) {
-  ifla_vf_mac value{};
-  value.vf = vf;
-  std::copy(mac.bytes.begin(), mac.bytes.end(), value.mac);
-  MessageWriter message(RTM_SETLINK, 0);
-  message.put_struct(link_header(pf));
-  const auto list = message.begin(IFLA_VFINFO_LIST | NLA_F_NESTED);
-  const auto info = message.begin(IFLA_VF_INFO | NLA_F_NESTED);
-  message.put(IFLA_VF_MAC, &value, sizeof value);
-  message.end(info);
-  message.end(list);
-  return impl_->change(message,
-                       "set MAC " + mac.to_string() + " of VF " + std::to_string(vf) + on_link(pf));
-}
-
-Result<VfAttributesByIndex> Rtnl::vf_attributes(IfIndex pf) {
-  const std::string what = "read the VFs of link " + std::to_string(pf.value);
-  if (pf.value == 0) return fail(Code::kNotFound, what + ": 0 is no link's index");
-  MessageWriter message(RTM_GETLINK, 0);
-  message.put_struct(link_header(pf));
-  message.put_number(IFLA_EXT_MASK, std::uint32_t{RTEXT_FILTER_VF} | kSkipStats);
-  SLUICE_TRY(const auto replies, impl_->transport.request(message, what));
-  VfAttributesByIndex all;
-  for (const auto& reply : replies) {
-    if (reply.type != RTM_NEWLINK) continue;
-    auto some = decode_vf_attributes(reply.message());
-    if (!some) return fail(std::move(some).error().with(what));
-    all.merge(*some);
-  }
-  return all;
 }
 
 }  // namespace sluice::netlink

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "common/base/addr.h"
+#include "common/base/ip.h"
 #include "common/base/result.h"
 #include "common/netlink/vf_attributes.h"
 #include "common/os/netns.h"
@@ -31,7 +32,7 @@ struct Link {
   IfIndex index;
   std::string name;
   std::string kind;  // IFLA_INFO_KIND: "veth", "bridge", "" for hardware
-  MacAddr mac;
+  MacAddr mac;       // zero: none, or an address of another length than 6 bytes
   std::uint32_t mtu = 0;
   bool up = false;              // IFF_UP
   bool carrier = false;         // IFLA_CARRIER
@@ -39,8 +40,15 @@ struct Link {
   IfIndex peer;                 // IFLA_LINK: a veth's peer, in `peer_netns` when that is set
   std::optional<std::int32_t> peer_netns;  // IFLA_LINK_NETNSID
   IfIndex master;
-  std::string alias;  // IFLA_IFALIAS
-  std::uint32_t promiscuity = 0;
+  std::string alias;              // IFLA_IFALIAS
+  std::uint32_t promiscuity = 0;  // by whomever: user space, a bridge, packet sockets
+  std::string parent;             // IFLA_PARENT_DEV_NAME of a PCI function: "0000:3b:00.2"; else ""
+  std::vector<std::string> altnames;
+  bool promiscuous = false, all_multicast = false;  // IFF_*: as user space set them
+  std::string qdisc;                                // the root's kind
+  std::uint32_t group = 0, tx_queue_length = 0;
+  bool xdp = false;        // a program is attached, in whatever mode
+  std::uint16_t type = 1;  // ARPHRD_*: 1 Ethernet, 32 InfiniBand
 };
 
 // What a SETLINK shall change; unset: stays.
@@ -53,6 +61,10 @@ struct LinkChange {
   std::optional<IfIndex> master;  // {0}: none
   std::optional<int> netns_fd;    // moves it
   std::optional<std::string> alias;
+  std::optional<bool> promiscuous, all_multicast;
+  std::optional<std::uint32_t> group, tx_queue_length;
+  // A request more, before the others: generic and native programs are two in the kernel's eyes.
+  bool detach_xdp = false;
 };
 
 struct VethEnd {
@@ -84,6 +96,28 @@ struct Route {
   bool link_scope = false;  // scope link; a route without gateway always gets it
   std::optional<std::uint32_t> mtu;
   std::uint32_t table = 254;  // main
+};
+
+// An address of either family, as it is configured. IPv4 has none of the flags.
+struct IpAddress {
+  IfIndex link;
+  IpPrefix ip;
+  bool no_dad = false;      // IFA_F_NODAD
+  bool optimistic = false;  // IFA_F_OPTIMISTIC; the kernel wants the sysctl optimistic_dad for it
+  // Only of what is read: not usable yet; taken by somebody else.
+  bool tentative = false, dad_failed = false;
+};
+
+// A unicast route of either family with one next hop.
+struct IpRoute {
+  IpPrefix destination;           // host bits don't count
+  std::optional<IpAddr> gateway;  // of the destination's family
+  IfIndex link;
+  // IPv6 routes have priority 1024 when none is given. A table that is unset is main (254).
+  std::optional<std::uint32_t> mtu, advmss, priority, table;
+  // RT_SCOPE_*. Unset: link (253) without a gateway, else universe (0). IPv6 has universe only.
+  std::optional<std::uint8_t> scope;
+  bool onlink = false;  // RTNH_F_ONLINK
 };
 
 // A default route of the tables main or default, of either family, by all the links it leads out
@@ -123,7 +157,10 @@ class Rtnl {
   Result<std::vector<Link>> links();
   Result<Link> link(std::string_view name);  // Code::kNotFound when there is none
   Result<Link> link(IfIndex index);
-  Status change_link(IfIndex index, const LinkChange& change);  // one RTM_SETLINK
+  Status change_link(IfIndex index, const LinkChange& change);                   // one RTM_SETLINK
+  Status delete_altnames(IfIndex index, const std::vector<std::string>& names);  // gone: success
+  // The root qdisc and ingress or clsact, as they were configured: the kernel's defaults come back.
+  Status reset_qdiscs(IfIndex index);  // none: success
   // One RTM_NEWLINK, and one request more to put `other` up (the kernel can't do that in the
   // first).
   Status add_veth(const VethEnd& one, const VethEnd& other);
@@ -132,6 +169,11 @@ class Rtnl {
   Status set_bridge_port(IfIndex port, const BridgePort& flags);
   Status add_fdb(IfIndex port, const MacAddr& mac);  // static, master; moves it from another port
   Status delete_fdb(IfIndex port, const MacAddr& mac);  // gone: success
+  // All that is set in `wish`, in one RTM_SETLINK. Not atomic: the kernel calls the driver once an
+  // attribute, in its own order (MAC, VLAN, rates, spoof check, link state, RSS query, trust, node
+  // GUID, port GUID), stops at the first that is refused and keeps those before. One of the two
+  // rates alone: the other becomes 0. Nothing is set: success.
+  Status set_vf_attributes(IfIndex pf, std::uint16_t vf, const VfAttributes& wish);
   // The administrative MAC of a PF's VF (IFLA_VF_MAC).
   Status set_vf_mac(IfIndex pf, std::uint32_t vf, const MacAddr& mac);
   // What is set on a PF's VFs, by their index. One message of the kernel holds at most 64 KiB of
@@ -147,6 +189,15 @@ class Rtnl {
   Result<std::vector<Route>> routes(std::uint32_t table = 254);
   Result<RouteLookup> lookup_route(Ipv4 destination);
   Result<std::vector<DefaultRoute>> default_routes();  // IPv4 and IPv6
+
+  // Both families; {0}: of all links. Routes of all tables; those that IpRoute can't express are
+  // left out.
+  Result<std::vector<IpAddress>> ip_addresses(IfIndex link);
+  Result<std::vector<IpRoute>> ip_routes(IfIndex link);
+  // Adds all of them, addresses first, by one send. The kernel tries each, also behind one that
+  // fails; the first failure is told. Exists already: success. For a route that is one with the
+  // same destination, priority and table, whatever its gateway: the first wins.
+  Status configure(const std::vector<IpAddress>& addresses, const std::vector<IpRoute>& routes);
 
   Result<std::vector<Neighbour>> neighbours(IfIndex link);  // IPv4
   Status replace_neighbour(

@@ -6,6 +6,14 @@
 #include "common/netlink/rtnl_impl.h"
 
 namespace sluice::netlink {
+namespace {
+
+bool is_fine(const Error& error, std::initializer_list<int> fine) {
+  return error.domain == Domain::kKernel &&
+         std::find(fine.begin(), fine.end(), error.native) != fine.end();
+}
+
+}  // namespace
 
 Rtnl::Rtnl(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Rtnl::Rtnl(Rtnl&&) noexcept = default;
@@ -30,12 +38,17 @@ Result<Rtnl> Rtnl::open_in(const os::NetNs& netns) {
 Status Rtnl::Impl::change(MessageWriter& message, std::string_view what,
                           std::initializer_list<int> fine) {
   const auto done = transport.request(message, what);
-  if (done) return {};
-  const Error& error = done.error();
-  const bool ignored = error.domain == Domain::kKernel &&
-                       std::find(fine.begin(), fine.end(), error.native) != fine.end();
-  if (ignored) return {};
-  return fail(error);
+  if (done || is_fine(done.error(), fine)) return {};
+  return fail(done.error());
+}
+
+Status Rtnl::Impl::change_all(std::vector<Transport::BatchRequest> requests,
+                              std::initializer_list<int> fine) {
+  SLUICE_TRY(const auto outcomes, transport.batch(std::move(requests)));
+  for (const auto& outcome : outcomes) {
+    if (!outcome && !is_fine(outcome.error(), fine)) return fail(outcome.error());
+  }
+  return {};
 }
 
 Status check_link_name(std::string_view name) {

@@ -2,6 +2,10 @@
 // What the files that implement Rtnl share. Internal to common/netlink.
 #pragma once
 
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <sys/socket.h>
+
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,6 +23,10 @@ struct Rtnl::Impl {
   // A request whose answer is its ACK. An error number in `fine` is success.
   Status change(MessageWriter& message, std::string_view what,
                 std::initializer_list<int> fine = {});
+  // All of them in one send; the first failure.
+  Status change_all(std::vector<Transport::BatchRequest> requests,
+                    std::initializer_list<int> fine = {});
+  Status detach_generic_xdp(IfIndex index, std::string_view what);
   Result<std::vector<DefaultRoute>> default_routes(bool ipv6, std::uint32_t table);
 };
 
@@ -32,6 +40,16 @@ Result<std::vector<T>> decode_all(const std::vector<Reply>& replies,
     if (value) values.push_back(std::move(*value));
   }
   return values;
+}
+
+// linux/rtnetlink.h of 6.1 has it; older headers of cross builds may not.
+inline constexpr std::uint32_t kSkipStats = 1U << 3U;  // RTEXT_FILTER_SKIP_STATS
+
+inline ifinfomsg link_header(IfIndex index) {
+  ifinfomsg header{};
+  header.ifi_family = AF_UNSPEC;
+  header.ifi_index = static_cast<int>(index.value);
+  return header;
 }
 
 inline std::string on_link(IfIndex index) { return " on link " + std::to_string(index.value); }

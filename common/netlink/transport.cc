@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 
 namespace sluice::netlink {
@@ -17,6 +18,11 @@ constexpr std::size_t kBufferBytes = std::size_t{256} << 10U;
 Error protocol_error(std::string_view what, const char* reason) {
   return Error{Code::kInternal, Domain::kProtocol, 0, std::string(what) + ": " + reason, {},
                Retry::kLater};
+}
+
+Status check_complete(const MessageWriter& message, std::string_view what) {
+  if (!message.overflow()) return {};
+  return fail(Code::kInvalid, std::string(what) + ": a value is longer than an attribute can be");
 }
 
 void enable(int fd, int option) {
@@ -44,11 +50,12 @@ Result<Transport> Transport::open(int protocol) {
 }
 
 Status Transport::send(MessageWriter& message, std::string_view what) {
-  if (message.overflow()) {
-    return fail(Code::kInvalid, std::string(what) + ": a value is longer than an attribute can be");
-  }
+  SLUICE_CHECK_OK(check_complete(message, what));
   message.set_sequence(++sequence_);
-  const Bytes bytes = message.bytes();
+  return send_bytes(message.bytes(), what);
+}
+
+Status Transport::send_bytes(Bytes bytes, std::string_view what) {
   sockaddr_nl kernel{};
   kernel.nl_family = AF_NETLINK;
   while (::sendto(fd_.get(), bytes.data(), bytes.size(), 0,
@@ -135,6 +142,47 @@ Result<std::vector<Reply>> Transport::dump(MessageWriter& message, std::string_v
                         " tries to read it",
                     {},
                     Retry::kLater});
+}
+
+Result<std::vector<Status>> Transport::batch(std::vector<BatchRequest> requests) {
+  std::vector<Status> outcomes(requests.size());
+  const std::span<BatchRequest> all(requests);
+  const std::span<Status> results(outcomes);
+  for (std::size_t at = 0; at < all.size(); at += kMaxBatch) {
+    const auto count = std::min(kMaxBatch, all.size() - at);
+    SLUICE_CHECK_OK(send_batch(all.subspan(at, count), results.subspan(at, count)));
+  }
+  return outcomes;
+}
+
+Status Transport::send_batch(std::span<BatchRequest> requests, std::span<Status> outcomes) {
+  const std::uint32_t first = sequence_ + 1;
+  std::vector<std::uint8_t> bytes;
+  for (auto& [message, what] : requests) {
+    SLUICE_CHECK_OK(check_complete(message, what));
+    message.add_flags(NLM_F_REQUEST | NLM_F_ACK);
+    message.set_sequence(++sequence_);
+    // A message ends aligned, so the next one may follow.
+    bytes.insert(bytes.end(), message.bytes().begin(), message.bytes().end());
+  }
+  const std::string& what = requests.front().what;
+  SLUICE_CHECK_OK(send_bytes(bytes, what));
+  const TimePoint end = clock_.now() + kDeadline;
+  for (std::size_t answered = 0; answered < requests.size();) {
+    SLUICE_TRY(const auto size, receive(what, end));
+    MessageReader reader(Bytes(buffer_).first(size));
+    for (Message part; reader.next(part);) {
+      const std::uint32_t at = part.sequence - first;  // wraps: not ours is large
+      if (part.type != NLMSG_ERROR || at >= requests.size()) continue;
+      SLUICE_TRY(const auto ack, decode_ack(part));
+      ++answered;
+      const auto& request = requests[at];
+      if (ack.number == 0) continue;
+      outcomes[at] = fail(ack_error(ack, request.what, request.message.bytes()));
+    }
+    if (reader.malformed()) return fail(protocol_error(what, "the answer is malformed"));
+  }
+  return {};
 }
 
 }  // namespace sluice::netlink

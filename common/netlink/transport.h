@@ -8,6 +8,8 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -37,9 +39,23 @@ class Transport {
   Result<std::vector<Reply>> request(MessageWriter& message, std::string_view what);
   Result<std::vector<Reply>> dump(MessageWriter& message, std::string_view what);
 
+  // Requests that are answered by nothing but an ACK, in one send (kMaxBatch of them; more: in
+  // several), and the outcome of each in their order. The kernel carries all of them out, also
+  // those behind one that failed. An Error of the whole: the exchange itself broke, and what was
+  // carried out is unknown.
+  struct BatchRequest {
+    MessageWriter message;
+    std::string what;
+  };
+  // An ACK takes about 800 bytes of the receive buffer, and 208 KiB is the default size of that.
+  static constexpr std::size_t kMaxBatch = 64;
+  Result<std::vector<Status>> batch(std::vector<BatchRequest> requests);
+
  private:
   explicit Transport(os::UniqueFd fd);
   Status send(MessageWriter& message, std::string_view what);
+  Status send_bytes(Bytes bytes, std::string_view what);
+  Status send_batch(std::span<BatchRequest> requests, std::span<Status> outcomes);
   Result<std::size_t> receive(std::string_view what, TimePoint end);
   // True: inconsistent, ask again.
   Result<bool> collect(const MessageWriter& message, std::string_view what,

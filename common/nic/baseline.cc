@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/nic/baseline.h"
 
-#include <algorithm>
-#include <array>
-
+#include "common/nic/drivers.h"
 #include "common/os/files.h"
 
 namespace sluice::nic {
@@ -20,11 +18,7 @@ bool same_vf(const Baseline& a, const Baseline& b) {
 
 bool seems_in_pod(const Vf& vf) {
   if (vf.netdev || vf.driver.empty() || !vf.vdpa.empty()) return false;
-  // Drivers that hand a function to user space or to vhost, without a netdev.
-  static constexpr std::array<std::string_view, 4> kParts = {"vfio", "uio", "stub", "vdpa"};
-  return std::none_of(kParts.begin(), kParts.end(), [&](std::string_view part) {
-    return vf.driver.find(part) != std::string::npos;
-  });
+  return !makes_no_netdev(vf.driver);
 }
 
 Result<BaselineStore> BaselineStore::open(std::string directory) {

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The file format of a baseline. Unknown keys are left alone: they are of a version between.
+#include <charconv>
+#include <iterator>
+
 #include <nlohmann/json.hpp>
 
 #include "common/nic/baseline.h"
@@ -11,6 +14,7 @@ using nlohmann::json;
 
 constexpr int kVersion = 1;
 constexpr std::size_t kMaxText = 255, kMaxJson = 64U << 10U;
+constexpr std::size_t kGuidDigits = 16;
 constexpr const char* kLinkStates[] = {"auto", "enable", "disable"};
 
 tl::unexpected<Error> refuse(const std::string& field, const json& value, const char* allowed) {
@@ -80,6 +84,28 @@ Status take_mac(const json& object, const char* field, MacAddr& into) {
   return {};
 }
 
+// As text: a number of 64 bits is more than other readers of JSON have.
+Status take_guid(const json& object, const char* field, std::optional<std::uint64_t>& into) {
+  if (!object.contains(field)) return {};
+  std::string text;
+  SLUICE_CHECK_OK(take_text(object, field, text));
+  std::uint64_t value = 0;
+  const char* const end = text.data() + text.size();
+  const auto [next, error] = std::from_chars(text.data(), end, value, 16);
+  if (text.size() != kGuidDigits || error != std::errc{} || next != end) {
+    return refuse(field, text, "a text of 16 hexadecimal digits");
+  }
+  into = value;
+  return {};
+}
+
+std::string guid_text(std::uint64_t guid) {
+  char digits[kGuidDigits];
+  const auto end = std::to_chars(std::begin(digits), std::end(digits), guid, 16).ptr;
+  const std::string text(digits, end);
+  return std::string(kGuidDigits - text.size(), '0') + text;
+}
+
 Status take_link_state(const json& object, VfAttributes& into) {
   const auto at = object.find("linkState");
   if (at == object.end()) return {};
@@ -105,6 +131,8 @@ Status take_attributes(const json& object, VfAttributes& into) {
   SLUICE_CHECK_OK(take_flag(object, "rssQuery", into.rss_query));
   SLUICE_CHECK_OK(take_number(object, "minRateMbps", into.min_rate_mbps));
   SLUICE_CHECK_OK(take_number(object, "maxRateMbps", into.max_rate_mbps));
+  SLUICE_CHECK_OK(take_guid(object, "nodeGuid", into.node_guid));
+  SLUICE_CHECK_OK(take_guid(object, "portGuid", into.port_guid));
   return take_link_state(object, into);
 }
 
@@ -134,6 +162,8 @@ std::string to_json(const Baseline& baseline) {
   put(attributes, "rssQuery", a.rss_query);
   put(attributes, "minRateMbps", a.min_rate_mbps);
   put(attributes, "maxRateMbps", a.max_rate_mbps);
+  if (a.node_guid) attributes["nodeGuid"] = guid_text(*a.node_guid);
+  if (a.port_guid) attributes["portGuid"] = guid_text(*a.port_guid);
   if (a.link_state) attributes["linkState"] = kLinkStates[static_cast<std::size_t>(*a.link_state)];
   json object = {{"version", kVersion},           {"vf", baseline.vf.to_string()},
                  {"pf", baseline.pf.to_string()}, {"index", baseline.index},

@@ -25,9 +25,14 @@ inline constexpr std::string_view kSimulatedDriver = "sluice_softnic";
 class VfControl {
  public:
   virtual ~VfControl() = default;
-  // The administrative MAC of a VF (IFLA_VF_MAC); zero clears it.
-  virtual Status set_mac(const Vf& vf, const MacAddr& mac) = 0;
-  // As they are now; what the driver doesn't have is unset. The simulated NIC has the MAC only.
+  // All that is set in `wish`, in one request. The simulated NIC takes all of it or nothing; the
+  // kernel isn't atomic: it stops at the first attribute that the driver refuses and keeps those
+  // before; of a VF that shall be as it was only the changes() should be asked for. GUIDs and
+  // 802.1ad on the simulated NIC: Code::kUnsupported.
+  virtual Status apply(const Vf& vf, const VfAttributes& wish) = 0;
+  // The administrative MAC of a VF (IFLA_VF_MAC) alone; zero clears it.
+  Status set_mac(const Vf& vf, const MacAddr& mac);
+  // As they are now; what the driver doesn't have is unset.
   virtual Result<VfAttributes> attributes(const Vf& vf) = 0;
   // Of all VFs of the PF, by index: one request to the kernel, one for each VF to the simulated
   // NIC, which leaves out those that it can't answer for.

@@ -46,9 +46,8 @@ Status check_relative(const std::string& path) {
   return {};
 }
 
-// Kernels before 5.6 and some seccomp filters have no openat2. Then symbolic links are followed as
-// by openat(2): the textual check above still holds, a hostile link inside the root does not.
-Result<UniqueFd> open_below(int root, const std::string& relative, int flags) {
+// Resolved within the root. Code::kUnsupported without openat2.
+Result<UniqueFd> open_confined(int root, const std::string& relative, int flags) {
   SLUICE_CHECK_OK(check_relative(relative));
   open_how how{};
   how.flags = static_cast<std::uint64_t>(flags | O_CLOEXEC);
@@ -57,10 +56,18 @@ Result<UniqueFd> open_below(int root, const std::string& relative, int flags) {
   for (int i = 0; i < kTries; ++i) {
     const long fd = ::syscall(SYS_openat2, root, relative.c_str(), &how, sizeof how);
     if (fd >= 0) return UniqueFd(static_cast<int>(fd));
-    if (errno == EAGAIN || errno == EINTR) continue;
-    if (errno != ENOSYS && errno != EPERM) return fail_errno(errno, "open " + relative);
-    break;
+    if (errno != EAGAIN && errno != EINTR) break;
   }
+  return fail_errno(errno, "open " + relative);
+}
+
+// Kernels before 5.6 and some seccomp filters have no openat2. Then symbolic links are followed as
+// by openat(2): the textual check still holds, a hostile link inside the root does not.
+Result<UniqueFd> open_below(int root, const std::string& relative, int flags) {
+  auto confined = open_confined(root, relative, flags);
+  if (confined) return confined;
+  const int number = confined.error().native;
+  if (number != ENOSYS && number != EPERM && number != EAGAIN) return confined;
   UniqueFd fd(::openat(root, relative.c_str(), flags | O_CLOEXEC));
   if (!fd) return fail_errno(errno, "open " + relative);
   return fd;
@@ -170,6 +177,19 @@ Result<std::string> Root::read_link(const std::string& relative) const {
 
 bool Root::exists(const std::string& relative) const {
   return open_below(fd_.get(), relative, O_PATH).has_value();
+}
+
+Status Root::write(const std::string& relative, std::string_view content) const {
+  // O_NONBLOCK as for reading; O_TRUNC is for a tree that isn't sysfs.
+  SLUICE_TRY(const auto fd, open_confined(fd_.get(), relative, O_WRONLY | O_NONBLOCK | O_TRUNC));
+  ssize_t put = 0;
+  do {
+    put = ::write(fd.get(), content.data(), content.size());
+  } while (put < 0 && errno == EINTR);
+  if (put < 0) return fail_errno(errno, "write " + relative);
+  if (static_cast<std::size_t>(put) == content.size()) return {};
+  return fail(Code::kInternal, "write " + relative + ": " + std::to_string(put) + " of " +
+                                   std::to_string(content.size()) + " bytes were taken");
 }
 
 Result<std::string> read_file(const std::string& path, std::size_t limit) {

@@ -30,6 +30,9 @@ class Root {
   Result<std::vector<std::string>> list(const std::string& relative) const;
   Result<std::string> read_link(const std::string& relative) const;
   bool exists(const std::string& relative) const;
+  // Into a file that exists, by one write(2), as the attributes of sysfs take it. A kernel without
+  // openat2: Code::kUnsupported, since a hostile link could lead out of the root.
+  Status write(const std::string& relative, std::string_view content) const;
 
  private:
   Root(std::string path, UniqueFd fd) : path_(std::move(path)), fd_(std::move(fd)) {}

@@ -84,7 +84,17 @@ class SpawnSetup {
   posix_spawnattr_t attributes;
 };
 
-Result<pid_t> spawn(const std::vector<std::string>& argv, int in, int out, int err) {
+// What exec wants; of no use after `words` has gone or changed.
+std::vector<char*> pointers_to(const std::vector<std::string>& words) {
+  std::vector<char*> out;
+  out.reserve(words.size() + 1);
+  for (const auto& word : words) out.push_back(const_cast<char*>(word.c_str()));
+  out.push_back(nullptr);
+  return out;
+}
+
+Result<pid_t> spawn(const std::vector<std::string>& argv, char* const* environment, int in, int out,
+                    int err) {
   SpawnSetup setup;
   ::posix_spawn_file_actions_adddup2(&setup.actions, in, 0);
   ::posix_spawn_file_actions_adddup2(&setup.actions, out, 1);
@@ -102,13 +112,10 @@ Result<pid_t> spawn(const std::vector<std::string>& argv, int in, int out, int e
   ::posix_spawnattr_setsigdefault(&setup.attributes, &all);
   ::posix_spawnattr_setflags(
       &setup.attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-  std::vector<char*> words;
-  words.reserve(argv.size() + 1);
-  for (const auto& word : argv) words.push_back(const_cast<char*>(word.c_str()));
-  words.push_back(nullptr);
+  const auto words = pointers_to(argv);
   pid_t pid = 0;
   const int error =
-      ::posix_spawnp(&pid, words[0], &setup.actions, &setup.attributes, words.data(), environ);
+      ::posix_spawnp(&pid, words[0], &setup.actions, &setup.attributes, words.data(), environment);
   if (error != 0) return fail_errno(error, "start " + argv[0]);
   return pid;
 }
@@ -182,15 +189,13 @@ Status wait_for_end(const std::string& name, int pidfd, UniqueFd& out, UniqueFd&
   }
 }
 
-}  // namespace
-
-Result<Exit> run_program(const std::vector<std::string>& argv, std::string_view input,
-                         Duration deadline) {
+Result<Exit> run(const std::vector<std::string>& argv, std::string_view input, Duration deadline,
+                 char* const* environment) {
   if (argv.empty() || argv[0].empty()) return fail(Code::kInvalid, "argv holds no program name");
   SLUICE_TRY(auto in, make_input(input));
   SLUICE_TRY(auto out, make_pipe());
   SLUICE_TRY(auto err, make_pipe());
-  SLUICE_TRY(const pid_t pid, spawn(argv, in.get(), out.write.get(), err.write.get()));
+  SLUICE_TRY(const pid_t pid, spawn(argv, environment, in.get(), out.write.get(), err.write.get()));
   Child child(pid);
   out.write.reset();
   err.write.reset();
@@ -203,6 +208,18 @@ Result<Exit> run_program(const std::vector<std::string>& argv, std::string_view 
   if (err.read) drain(err.read.get(), exit.err);
   SLUICE_TRY(exit.status, child.reap());
   return exit;
+}
+
+}  // namespace
+
+Result<Exit> run_program(const std::vector<std::string>& argv, std::string_view input,
+                         Duration deadline) {
+  return run(argv, input, deadline, environ);
+}
+
+Result<Exit> run_program(const std::vector<std::string>& argv, std::string_view input,
+                         Duration deadline, const std::vector<std::string>& environment) {
+  return run(argv, input, deadline, pointers_to(environment).data());
 }
 
 Status run_checked(const std::vector<std::string>& argv, std::string_view input,

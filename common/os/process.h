@@ -20,7 +20,11 @@ struct Exit {
 // value.
 Result<Exit> run_program(const std::vector<std::string>& argv, std::string_view input,
                          Duration deadline = std::chrono::seconds(10));
-// As above, and a non-zero exit is an Error of domain kTool with its stderr as message.
+// With `environment` ("NAME=value") instead of ours. An argv[0] without a '/' is still looked up in
+// our PATH.
+Result<Exit> run_program(const std::vector<std::string>& argv, std::string_view input,
+                         Duration deadline, const std::vector<std::string>& environment);
+// As the first, and a non-zero exit is an Error of domain kTool with its stderr as message.
 Status run_checked(const std::vector<std::string>& argv, std::string_view input = {},
                    Duration deadline = std::chrono::seconds(10));
 

@@ -5,6 +5,7 @@
 
 #include "common/api/offload.pb.h"
 #include "common/os/files.h"
+#include "offload/engine/attach_spec.h"
 
 namespace sluice::engine {
 namespace {
@@ -21,18 +22,26 @@ void encode(const model::Attachment& from, const std::string& port, api::AttachR
     to.set_veth(from.device);
   }
   to.set_port(port);
+  for (const auto& host_port : from.host_ports) {
+    auto& mapping = *to.add_port_mappings();
+    mapping.set_host_port(host_port.port);
+    mapping.set_container_port(host_port.pod_port);
+    mapping.set_protocol(std::string(model::to_string(host_port.proto)));
+    if (!host_port.address.is_zero()) mapping.set_host_ip(host_port.address.to_string());
+  }
 }
 
 Result<model::Attachment> decode(const api::AttachRequest& from) {
-  model::Attachment to;
-  to.id = from.id();
-  to.pod = from.pod();
-  to.interface = from.interface();
-  SLUICE_TRY(to.mac, MacAddr::parse(from.mac()));
-  SLUICE_TRY(to.ip, Ipv4::parse(from.ip()));
-  SLUICE_TRY(to.port, model::PortId::parse(from.port()));
-  to.device = from.pci_address().empty() ? from.veth() : from.pci_address();
-  return to;
+  SLUICE_TRY(auto spec, read_attach_request(from));
+  SLUICE_TRY(const auto port, model::PortId::parse(from.port()));
+  return model::Attachment{spec.id,
+                           spec.pod,
+                           spec.interface,
+                           port,
+                           spec.mac,
+                           spec.ip,
+                           spec.pci_address.empty() ? spec.veth : spec.pci_address,
+                           std::move(spec.host_ports)};
 }
 
 }  // namespace

@@ -1,12 +1,44 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "offload/engine/engine.h"
 
+#include <algorithm>
 #include <utility>
+
+#include "offload/engine/host_ports.h"
 
 namespace sluice::engine {
 namespace {
 
 constexpr std::size_t kMaxListedConnections = 100000;
+constexpr std::size_t kShownText = 200;
+
+std::string text_of(const std::vector<model::HostPort>& ports) {
+  std::string text;
+  for (const auto& port : ports) {
+    text += (text.empty() ? "" : ", ") + port.to_string() + " -> " + std::to_string(port.pod_port);
+  }
+  if (text.size() > kShownText) text = text.substr(0, kShownText) + "...";
+  return text.empty() ? "none" : text;
+}
+
+// The first difference, or nothing.
+std::string difference(const model::Attachment& known, const AttachSpec& wanted) {
+  const auto differs = [](const std::string& what, const std::string& is,
+                          const std::string& asked) {
+    return what + ": the engine has " + is + ", not " + asked;
+  };
+  const std::string device = wanted.pci_address.empty() ? wanted.veth : wanted.pci_address;
+  if (known.mac != wanted.mac) {
+    return differs("MAC differs", known.mac.to_string(), wanted.mac.to_string());
+  }
+  if (known.ip != wanted.ip)
+    return differs("IP differs", known.ip.to_string(), wanted.ip.to_string());
+  if (known.device != device) return differs("device differs", known.device, device);
+  if (known.host_ports != wanted.host_ports) {
+    return differs("port mappings differ", text_of(known.host_ports), text_of(wanted.host_ports));
+  }
+  return "";
+}
 
 }  // namespace
 
@@ -43,6 +75,11 @@ void Engine::on_manifest(std::vector<model::Node> nodes, std::vector<model::Serv
     if (node.name != settings_.node) others.push_back(node.address);
   }
   parts_.next_hops.keep(others);
+  if (const auto node = self()) {
+    for (const auto& taken : node_ports_taken(*node, {attachments_.all(), services_})) {
+      log_.warn("a NodePort is not this node's to give", {{"why", taken}});
+    }
+  }
   rebuild_or_retry();
 }
 
@@ -159,12 +196,19 @@ Result<model::Attachment> Engine::to_attachment(const AttachSpec& spec) const {
     }
   }
   model::Attachment attachment{spec.id,  spec.pod, spec.interface, model::PortId::host(),
-                               spec.mac, spec.ip,  spec.veth};
+                               spec.mac, spec.ip,  spec.veth,      spec.host_ports};
   if (!spec.pci_address.empty()) {
     SLUICE_TRY(attachment.port, parts_.devices.port_of(spec.pci_address));
     attachment.device = spec.pci_address;
   }
   return attachment;
+}
+
+Status Engine::add(const model::Attachment& attachment, const model::Node& node) {
+  if (attachments_.find(attachment.id) == nullptr) {
+    SLUICE_CHECK_OK(check_host_ports(attachment, node, settings_, {attachments_.all(), services_}));
+  }
+  return attachments_.add(attachment, node);
 }
 
 Status Engine::plug_in(const model::Attachment& attachment, std::function<void()> done) {
@@ -180,7 +224,7 @@ void Engine::attach(const AttachSpec& spec, Answer<model::PortId> answer) {
   auto attachment = to_attachment(spec);
   if (!attachment) return answer(fail(std::move(attachment).error()));
   const bool fresh = attachments_.find(spec.id) == nullptr;
-  if (auto added = attachments_.add(*attachment, *node); !added) {
+  if (auto added = add(*attachment, *node); !added) {
     return answer(fail(std::move(added).error()));
   }
   const auto port = attachment->port;
@@ -224,6 +268,37 @@ void Engine::detach(const std::string& id, Answer<bool> answer) {
     return answer(fail(std::move(done).error()));
   }
   log_.info("detached", {{"id", id}, {"pod", removed->pod}});
+}
+
+std::string Engine::refusals_of(const std::string& owner) const {
+  std::size_t count = 0;
+  std::string first;
+  for (const auto& [key, state] : refused_) {
+    if (state.rule.owner != owner) continue;
+    if (count++ == 0) first = state.reason + " (" + state.rule.to_string() + ")";
+  }
+  if (count <= 1) return first;
+  return first + " and " + std::to_string(count - 1) + " more";
+}
+
+AttachmentCheck Engine::check(const AttachSpec& wanted) const {
+  const auto* known = attachments_.find(wanted.id);
+  if (known == nullptr) return {"", "unknown"};
+  AttachmentCheck result{known->port.to_string(), difference(*known, wanted)};
+  if (!result.problem.empty()) return result;
+  if (const auto refused = refusals_of("attachment/" + known->id); !refused.empty()) {
+    result.problem = "its rules are refused: " + refused;
+    return result;
+  }
+  const auto views = ports();
+  const auto view = std::find_if(views.begin(), views.end(),
+                                 [&](const PortView& port) { return port.port == known->port; });
+  if (view == views.end() || view->state != "up") {
+    result.problem = "port is " + (view == views.end() ? "gone" : view->state);
+  } else if (network_is_stale_) {
+    result.problem = "the node's kernel side is not up to date: see the engine's log";
+  }
+  return result;
 }
 
 void Engine::status(Answer<EngineStatus> answer) {

@@ -17,6 +17,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/os/event_loop.h"
+#include "offload/engine/attach_spec.h"
 #include "offload/engine/attachments.h"
 #include "offload/engine/intent_builder.h"
 #include "offload/engine/seams.h"
@@ -26,12 +27,10 @@
 
 namespace sluice::engine {
 
-struct AttachSpec {
-  std::string id, pod, interface;
-  MacAddr mac;
-  Ipv4 ip;
-  std::string pci_address;  // exactly one of the two is set
-  std::string veth;
+// How an attachment is, compared with how it should be.
+struct AttachmentCheck {
+  std::string port;     // "vf3"; empty: unknown
+  std::string problem;  // empty: as it should be
 };
 
 struct EngineStatus {
@@ -80,6 +79,7 @@ class Engine {
   void attach(const AttachSpec& spec, Answer<model::PortId> answer);
   // false: there was no such attachment, which is success for a caller that cleans up.
   void detach(const std::string& id, Answer<bool> answer);
+  AttachmentCheck check(const AttachSpec& wanted) const;
   void status(Answer<EngineStatus> answer);
   void flows(bool connections_only, Answer<Flows> answer);
   void demote(std::uint64_t connection, Answer<bool> answer);
@@ -108,6 +108,8 @@ class Engine {
   IntentParts parts_with(const std::vector<model::Node>& nodes,
                          const std::vector<model::Service>& services) const;
   Result<model::Attachment> to_attachment(const AttachSpec& spec) const;
+  Status add(const model::Attachment& attachment, const model::Node& node);
+  std::string refusals_of(const std::string& owner) const;
   Status plug_in(const model::Attachment& attachment, std::function<void()> done);
   Result<model::Attachment> unplug(const std::string& id);
   void record_refusals(const model::Delta& delta, const std::vector<model::RuleState>& refused);

@@ -14,6 +14,7 @@ Result<model::IntentPtr> build_intent(const NodeSettings& settings, IntentParts 
   intent->uplink_mac = settings.uplink_mac;
   intent->uplink_mtu = settings.uplink_mtu;
   intent->vni = settings.vni;
+  intent->vxlan_port = settings.vxlan_port;
   intent->masquerade = settings.masquerade;
   intent->nodes = std::move(parts.nodes);
   intent->services = std::move(parts.services);

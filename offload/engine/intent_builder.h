@@ -17,6 +17,7 @@ struct NodeSettings {
   MacAddr uplink_mac;
   std::uint16_t uplink_mtu = 1500;
   std::uint32_t vni = 0;
+  std::uint16_t vxlan_port = 4789;  // RFC 7348
   model::PortRange masquerade;
 };
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "common/os/process.h"
+#include "offload/host/conntrack.h"
 #include "offload/host/sysctl.h"
 
 namespace sluice::host {
@@ -77,7 +78,7 @@ Status HostNetwork::update(const model::Intent& intent) {
   note(apply_gateway(intent));
   wanted_routes_ = wanted_routes(intent, links_.node0());
   note(apply_routes());
-  note(apply_reserved_ports(intent.masquerade));
+  note(apply_reserved_ports(intent));
   note(apply_tables(intent));
   return result;
 }
@@ -151,31 +152,41 @@ Status HostNetwork::apply_routes() {
   return {};
 }
 
-Status HostNetwork::apply_reserved_ports(const model::PortRange& masquerade) {
-  if (reserved_ == masquerade) return {};
-  if (reserved_) SLUICE_CHECK_OK(unreserve_ports(*reserved_));
-  reserved_.reset();
-  if (masquerade.first == 0) return {};  // none given
-  SLUICE_CHECK_OK(reserve_ports(masquerade));
-  reserved_ = masquerade;
+// A connection of the node's own from a port that is claimed would never be answered.
+Status HostNetwork::apply_reserved_ports(const model::Intent& intent) {
+  std::set<model::PortRange> wanted;
+  if (intent.masquerade.first != 0) wanted.insert(intent.masquerade);
+  for (const auto& pod : intent.attachments) {
+    for (const auto& port : pod.host_ports) wanted.insert({port.port, port.port});
+  }
+  if (reserved_ == wanted) return {};
+  SLUICE_CHECK_OK(unreserve_ports(reserved_));
+  reserved_.clear();
+  SLUICE_CHECK_OK(reserve_ports(wanted));
+  reserved_ = std::move(wanted);
   return {};
 }
 
 Status HostNetwork::apply_tables(const model::Intent& intent) {
   const model::Node& self = intent.self_node();
-  const NodePorts node_ports = node_ports_of(intent);
-  const Claims claims{options_.uplink,   self.address,      self.pod_cidr, intent.vni,
-                      intent.vxlan_port, intent.masquerade, node_ports};
-  const NodeSteering steering{options_.node0, self.address, self.node0(), intent.gateway_ip,
-                              node_ports};
+  const Claims claims{options_.uplink,   self.address,      self.pod_cidr,           intent.vni,
+                      intent.vxlan_port, intent.masquerade, claimed_ports_of(intent)};
+  const NodeSteering steering{options_.node0,    self.address,          self.node0(),
+                              intent.gateway_ip, node_ports_of(intent), host_ports_of(intent)};
   std::string script;
   if (claims_ != claims) script += claims_script(claims);
   if (steering_ != steering) script += steering_script(steering);
   if (script.empty()) return {};
   SLUICE_CHECK_OK(run_nft(script));
+  const auto changed =
+      changed_udp(steering_ ? steering_->host_ports : HostPorts{}, steering.host_ports);
   claims_ = claims;
   steering_ = steering;
-  log_.debug("nft tables replaced", {{"node_ports", node_ports.size()}});
+  if (auto forgotten = forget_udp_to(changed); !forgotten) {
+    log_.warn("UDP of the node's own may go where a hostPort led before",
+              {{"error", forgotten.error()}});
+  }
+  log_.debug("nft tables replaced", {{"claimed_ports", claims.ports.size()}});
   return {};
 }
 
@@ -191,7 +202,7 @@ Status HostNetwork::recheck() {
   note(recheck_gateway());
   routes_.reset();  // read again
   note(apply_routes());
-  if (reserved_) note(reserve_ports(*reserved_));
+  note(reserve_ports(reserved_));
   note(recheck_tables());
   return result;
 }
@@ -278,8 +289,8 @@ Status HostNetwork::destroy() {
   };
   note(run_nft(drop_table_script("netdev", kClaimsTable) + drop_table_script("ip", kNodeTable) +
                drop_table_script("bridge", kBridgeTable)));
-  if (reserved_) note(unreserve_ports(*reserved_));
-  reserved_.reset();
+  note(unreserve_ports(reserved_));
+  reserved_.clear();
   note(links_.remove_all());
   claims_.reset();
   steering_.reset();

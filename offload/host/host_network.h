@@ -14,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -57,7 +58,7 @@ class HostNetwork {
   Status recheck_node0();
   Status recheck_gateway();
   Status recheck_tables();
-  Status apply_reserved_ports(const model::PortRange& masquerade);
+  Status apply_reserved_ports(const model::Intent& intent);
   Status apply_tables(const model::Intent& intent);
 
   const HostOptions options_;
@@ -69,7 +70,7 @@ class HostNetwork {
   std::optional<std::uint32_t> node0_mtu_;
   std::optional<std::map<Prefix4, netlink::Route>> routes_;
   std::map<Prefix4, netlink::Route> wanted_routes_;  // of the last intent
-  std::optional<model::PortRange> reserved_;
+  std::set<model::PortRange> reserved_;
   std::optional<Claims> claims_;
   std::optional<NodeSteering> steering_;
 };

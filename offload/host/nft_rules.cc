@@ -6,6 +6,8 @@
 namespace sluice::host {
 namespace {
 
+constexpr Ipv4 kLoopback{0x7f000001};
+
 std::string quoted(std::string_view name) { return std::string("\"").append(name).append("\""); }
 
 // Deleting what isn't there is an error; adding what is there is none.
@@ -29,6 +31,25 @@ std::string node_port_set(const NodePorts& ports) {
   return text + "  }\n";
 }
 
+std::string host_port_map(const HostPorts& ports) {
+  std::string text =
+      "  map hostports {\n    type ipv4_addr . inet_proto . inet_service : ipv4_addr . "
+      "inet_service\n";
+  if (!ports.empty()) {
+    text += "    elements = { ";
+    bool first = true;
+    for (const auto& [from, to] : ports) {
+      const auto& [own, proto, port] = from;
+      if (!std::exchange(first, false)) text += ", ";
+      text += own.to_string() + " . " + std::string(model::to_string(proto)) + " . " +
+              std::to_string(port) + " : " + to.first.to_string() + " . " +
+              std::to_string(to.second);
+    }
+    text += " }\n";
+  }
+  return text + "  }\n";
+}
+
 }  // namespace
 
 NodePorts node_ports_of(const model::Intent& intent) {
@@ -42,10 +63,51 @@ NodePorts node_ports_of(const model::Intent& intent) {
   return ports;
 }
 
+NodePorts claimed_ports_of(const model::Intent& intent) {
+  NodePorts ports = node_ports_of(intent);
+  for (const auto& pod : intent.attachments) {
+    for (const auto& port : pod.host_ports) {
+      if (port.covers(intent.self_node().address)) ports.emplace(port.proto, port.port);
+    }
+  }
+  return ports;
+}
+
+HostPorts host_ports_of(const model::Intent& intent) {
+  const model::Node& self = intent.self_node();
+  HostPorts ports;
+  for (const auto& pod : intent.attachments) {
+    for (const auto& port : pod.host_ports) {
+      for (const Ipv4 own : {self.address, self.node0(), kLoopback}) {
+        if (port.covers(own)) {
+          ports.try_emplace({own, port.proto, port.port}, pod.ip, port.pod_port);
+        }
+      }
+    }
+  }
+  return ports;
+}
+
+std::set<std::pair<Ipv4, std::uint16_t>> changed_udp(const HostPorts& before,
+                                                     const HostPorts& after) {
+  std::set<std::pair<Ipv4, std::uint16_t>> changed;
+  const auto add_new = [&changed](const HostPorts& from, const HostPorts& to) {
+    for (const auto& entry : to) {
+      const auto same = from.find(entry.first);
+      if (same != from.end() && same->second == entry.second) continue;
+      const auto& [own, proto, port] = entry.first;
+      if (proto == model::Proto::kUdp) changed.emplace(own, port);
+    }
+  };
+  add_new(before, after);
+  add_new(after, before);
+  return changed;
+}
+
 std::string claims_script(const Claims& claims) {
   const std::string masquerade =
       std::to_string(claims.masquerade.first) + "-" + std::to_string(claims.masquerade.last);
-  std::string body = node_port_set(claims.node_ports);
+  std::string body = node_port_set(claims.ports);
   body += "  chain ingress {\n";
   body += "    type filter hook ingress device " + quoted(claims.uplink) +
           " priority 0; policy accept;\n";
@@ -61,9 +123,10 @@ std::string claims_script(const Claims& claims) {
 }
 
 std::string steering_script(const NodeSteering& steering) {
-  std::string body = node_port_set(steering.node_ports);
+  std::string body = node_port_set(steering.node_ports) + host_port_map(steering.host_ports);
   body += "  chain output {\n";
   body += "    type nat hook output priority -100; policy accept;\n";
+  body += "    dnat ip to ip daddr . meta l4proto . th dport map @hostports\n";
   body += "    ip daddr { " + steering.node_address.to_string() +
           ", 127.0.0.1 } meta l4proto . th dport @nodeports counter dnat to " +
           steering.gateway.to_string() + "\n";

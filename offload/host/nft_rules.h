@@ -5,9 +5,11 @@
 // not. Names come from validated options and validated netdev names only; nothing needs quoting.
 #pragma once
 
+#include <map>
 #include <set>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 
 #include "common/base/addr.h"
@@ -22,6 +24,16 @@ inline constexpr std::string_view kBridgeTable = "sluice-bridge";  // family bri
 
 using NodePorts = std::set<std::pair<model::Proto, std::uint16_t>>;
 NodePorts node_ports_of(const model::Intent& intent);
+// NodePorts, and hostPorts of the node's own address: what comes in on the uplink for the engine.
+NodePorts claimed_ports_of(const model::Intent& intent);
+
+// Address, protocol and port of the node -> address and port of the pod.
+using HostPorts =
+    std::map<std::tuple<Ipv4, model::Proto, std::uint16_t>, std::pair<Ipv4, std::uint16_t>>;
+HostPorts host_ports_of(const model::Intent& intent);
+// UDP ports that lead elsewhere than before.
+std::set<std::pair<Ipv4, std::uint16_t>> changed_udp(const HostPorts& before,
+                                                     const HostPorts& after);
 
 // What of the uplink's frames is the engine's: the kernel must not see it (the leg's tap gets its
 // copy before the ingress hook).
@@ -32,17 +44,18 @@ struct Claims {
   std::uint32_t vni = 0;
   std::uint16_t vxlan_port = 4789;
   model::PortRange masquerade;
-  NodePorts node_ports;
+  NodePorts ports;
   auto operator<=>(const Claims&) const = default;
 };
 std::string claims_script(const Claims& claims);
 
-// What the node sends to its own NodePorts would stay on lo: steered to the gateway address
-// instead.
+// What the node sends to its own NodePorts and hostPorts would stay on lo: steered to the gateway
+// address, or to the pod, instead.
 struct NodeSteering {
   std::string node0;  // the netdev
   Ipv4 node_address, node0_address, gateway;
   NodePorts node_ports;
+  HostPorts host_ports;
   auto operator<=>(const NodeSteering&) const = default;
 };
 std::string steering_script(const NodeSteering& steering);

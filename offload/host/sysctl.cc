@@ -27,14 +27,17 @@ std::optional<std::uint16_t> take_port(std::string_view& text) {
   return port;
 }
 
-Status change_reserved(const model::PortRange& range, bool add) {
+Status change_reserved(const std::set<model::PortRange>& ranges, bool add) {
+  if (ranges.empty()) return {};
   SLUICE_TRY(const auto text, read_sysctl(std::string(kReserved)));
   SLUICE_TRY(const auto before, PortSet::parse(text));
   auto after = std::make_unique<PortSet>(before);
-  if (add) {
-    after->add(range);
-  } else {
-    after->remove(range);
+  for (const auto& range : ranges) {
+    if (add) {
+      after->add(range);
+    } else {
+      after->remove(range);
+    }
   }
   if (*after == before) return {};
   return write_sysctl(std::string(kReserved), after->to_string() + "\n");
@@ -110,7 +113,11 @@ std::string PortSet::to_string() const {
   return text;
 }
 
-Status reserve_ports(const model::PortRange& range) { return change_reserved(range, true); }
-Status unreserve_ports(const model::PortRange& range) { return change_reserved(range, false); }
+Status reserve_ports(const std::set<model::PortRange>& ranges) {
+  return change_reserved(ranges, true);
+}
+Status unreserve_ports(const std::set<model::PortRange>& ranges) {
+  return change_reserved(ranges, false);
+}
 
 }  // namespace sluice::host

@@ -5,6 +5,7 @@
 
 #include <bitset>
 #include <cstdint>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -32,7 +33,8 @@ class PortSet {
   std::bitset<65536> ports_;
 };
 
-Status reserve_ports(const model::PortRange& range);    // adds to ip_local_reserved_ports
-Status unreserve_ports(const model::PortRange& range);  // takes them out again
+// Adds to ip_local_reserved_ports, and takes out again. Nothing to change: nothing is written.
+Status reserve_ports(const std::set<model::PortRange>& ranges);
+Status unreserve_ports(const std::set<model::PortRange>& ranges);
 
 }  // namespace sluice::host

@@ -14,6 +14,7 @@
 #include "common/os/netns.h"
 #include "offload/backends/rteflow/backend.h"
 #include "offload/engine/engine.h"
+#include "offload/engine/pending_attachments.h"
 #include "offload/legs/packet_leg.h"
 #include "offload/main/adapters.h"
 #include "offload/main/privileges.h"
@@ -84,6 +85,7 @@ class Daemon {
   std::unique_ptr<slowpath::SlowPath> slow_path_;
   std::unique_ptr<engine::SlowPathThread> slow_thread_;
   std::unique_ptr<engine::Engine> engine_;
+  std::unique_ptr<engine::PendingAttachments> pending_;
   std::unique_ptr<os::FrameServer> server_;
   std::unique_ptr<sources::ManifestWatch> watch_;
 };
@@ -215,6 +217,9 @@ Status Daemon::watch_manifest() {
   info.bridge = flags_.bridge;
   info.sysfs_root = nic_->sysfs_root();
   info.vf_control_socket = nic_->vf_control_socket();
+  info.pending_directory = flags_.pending_directory();
+  SLUICE_TRY(pending_, engine::PendingAttachments::start(
+                           *loop_, *engine_, flags_.pending_directory(), log_.named("pending")));
   // Last: whoever sees the socket may call.
   SLUICE_TRY(server_, rpc::serve(*loop_, flags_.socket(), *engine_, std::move(info)));
   return {};
@@ -233,6 +238,7 @@ Status Daemon::run() {
 
 Daemon::~Daemon() {
   server_.reset();
+  pending_.reset();
   watch_.reset();
   if (slow_thread_) slow_thread_->stop();
   engine_.reset();
@@ -256,6 +262,7 @@ void Daemon::remove_what_was_made() {
   if (host_) say(host_->destroy(), "host side");
   if (nic_) say(nic_->destroy(), "software NIC");
   say(os::remove_file(flags_.run_dir + "/attachments"), "attachments");
+  say(os::remove_tree(flags_.pending_directory()), "pending attachments");
 }
 
 }  // namespace

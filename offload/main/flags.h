@@ -30,6 +30,7 @@ struct Flags {
   bool log_json = false;
 
   std::string socket() const { return run_dir + "/offload.sock"; }
+  std::string pending_directory() const { return run_dir + "/pending"; }
 };
 
 // nullopt: the program ends now with `exit_code` (help, a bad flag; it has been said).

@@ -18,6 +18,16 @@ std::string_view to_string(Proto proto) {
   return "?";
 }
 
+bool HostPort::collides(const HostPort& other) const {
+  return proto == other.proto && port == other.port &&
+         (covers(other.address) || other.address.is_zero());
+}
+
+std::string HostPort::to_string() const {
+  return std::string(model::to_string(proto)) + " " +
+         (address.is_zero() ? "*" : address.to_string()) + ":" + std::to_string(port);
+}
+
 const Node* Intent::find_node(std::string_view name) const {
   // Sorted by name in a published Intent; a linear search also serves one that is being built.
   const auto it =

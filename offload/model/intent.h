@@ -22,15 +22,29 @@ namespace sluice::model {
 enum class Proto : std::uint8_t { kIcmp = 1, kTcp = 6, kUdp = 17 };
 std::string_view to_string(Proto proto);  // "icmp", "tcp", "udp"
 
+// A port of the node that leads to a port of a pod.
+struct HostPort {
+  Proto proto = Proto::kTcp;  // TCP or UDP
+  std::uint16_t port = 0;     // of the node
+  std::uint16_t pod_port = 0;
+  Ipv4 address;  // one of the node's own, or 127.0.0.1; zero: all of them
+  bool covers(Ipv4 own) const { return address.is_zero() || address == own; }
+  // Whether a packet could be meant for either.
+  bool collides(const HostPort& other) const;
+  std::string to_string() const;  // "tcp 172.30.0.11:8080", "udp *:53"
+  auto operator<=>(const HostPort&) const = default;
+};
+
 // One pod interface on this node. Key: id.
 struct Attachment {
-  std::string id;         // "<container id>/<interface>", unique on the node
-  std::string pod;        // "<namespace>/<name>"
-  std::string interface;  // its name in the pod, e.g. "eth0"
-  PortId port;            // a VF of its own, or host for a veth
-  MacAddr mac;            // unique on the node
-  Ipv4 ip;                // unique in the cluster
-  std::string device;     // VF: PCI address; veth: its host side's name
+  std::string id;                      // "<container id>/<interface>", unique on the node
+  std::string pod;                     // "<namespace>/<name>"
+  std::string interface;               // its name in the pod, e.g. "eth0"
+  PortId port;                         // a VF of its own, or host for a veth
+  MacAddr mac;                         // unique on the node
+  Ipv4 ip;                             // unique in the cluster
+  std::string device;                  // VF: PCI address; veth: its host side's name
+  std::vector<HostPort> host_ports{};  // sorted; none collides with another of the node
   auto operator<=>(const Attachment&) const = default;
 };
 

@@ -7,6 +7,17 @@
 namespace sluice::planner {
 namespace {
 
+void add_pods(const model::Intent& intent, std::vector<Fact>& facts) {
+  for (const auto& pod : intent.attachments) {
+    const std::string owner = "attachment/" + pod.id;
+    facts.emplace_back(PodFact{owner, pod.port, pod.mac, pod.ip});
+    for (const auto& port : pod.host_ports) {
+      facts.emplace_back(HostPortFact{owner, port});
+      facts.emplace_back(EndpointFact{owner, port.proto, pod.ip, port.pod_port});
+    }
+  }
+}
+
 void add_services(const model::Intent& intent, std::vector<Fact>& facts) {
   for (const auto& service : intent.services) {
     const std::string name = "service/" + service.name;
@@ -59,9 +70,7 @@ Frame frame_of(const model::Intent& intent, const model::Node& self) {
 
 std::vector<Fact> facts_of(const model::Intent& intent) {
   std::vector<Fact> facts;
-  for (const auto& pod : intent.attachments) {
-    facts.emplace_back(PodFact{"attachment/" + pod.id, pod.port, pod.mac, pod.ip});
-  }
+  add_pods(intent, facts);
   add_services(intent, facts);
   add_nodes(intent, facts);
   std::sort(facts.begin(), facts.end());

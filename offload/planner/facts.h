@@ -45,8 +45,14 @@ struct NodePortFact {
   auto operator<=>(const NodePortFact&) const = default;
 };
 
+struct HostPortFact {
+  std::string owner;  // "attachment/<id>"
+  model::HostPort port;
+  auto operator<=>(const HostPortFact&) const = default;
+};
+
 struct EndpointFact {
-  std::string owner;  // of its service port
+  std::string owner;  // of its service port or its attachment
   model::Proto proto = model::Proto::kTcp;
   Ipv4 ip;
   std::uint16_t port = 0;
@@ -76,8 +82,8 @@ struct NextHopFact {
   auto operator<=>(const NextHopFact&) const = default;
 };
 
-using Fact = std::variant<PodFact, ServiceFact, NodePortFact, EndpointFact, NodeBlockFact,
-                          RemoteNodeFact, NextHopFact>;
+using Fact = std::variant<PodFact, ServiceFact, NodePortFact, HostPortFact, EndpointFact,
+                          NodeBlockFact, RemoteNodeFact, NextHopFact>;
 
 Frame frame_of(const model::Intent& intent, const model::Node& self);
 std::vector<Fact> facts_of(const model::Intent& intent);  // sorted, no two equal

@@ -152,4 +152,15 @@ void ingress_node_port(const Frame& frame, const NodePortFact& port, Rules& out)
   rules.add(kClaim, match, from(model::meta::kWire), "connections from outside to this NodePort");
 }
 
+// To node0's address all of the wire's packets are claimed with the pod block.
+void ingress_host_port(const Frame& frame, const HostPortFact& fact, Rules& out) {
+  if (!fact.port.covers(frame.self.address)) return;
+  RuleWriter rules(out, Stage::kIngress, fact.owner);
+  Match match = wire_to_node(frame);
+  match.proto = fact.port.proto;
+  match.l4_dst = exact(fact.port.port);
+  rules.add(kClaim, match, from(model::meta::kWire),
+            "connections from outside to this hostPort of the pod");
+}
+
 }  // namespace sluice::planner

@@ -35,6 +35,10 @@ struct FactRules {
     ingress_node_port(frame, fact, out);
     trap_node_port(frame, fact, out);
   }
+  void operator()(const HostPortFact& fact) const {
+    ingress_host_port(frame, fact, out);
+    trap_host_port(frame, fact, out);
+  }
   void operator()(const EndpointFact& fact) const { trap_endpoint(frame, fact, out); }
   void operator()(const NodeBlockFact& fact) const { ingress_node_block(fact, out); }
   void operator()(const RemoteNodeFact& fact) const { forward_remote_node(frame, fact, out); }

@@ -44,11 +44,13 @@ void ingress_pod(const PodFact& pod, Rules& out);
 void ingress_service(const ServiceFact& service, Rules& out);
 void ingress_node_block(const NodeBlockFact& node, Rules& out);
 void ingress_node_port(const Frame& frame, const NodePortFact& port, Rules& out);
+void ingress_host_port(const Frame& frame, const HostPortFact& fact, Rules& out);
 
 // trap.cc (with the connection stage's one planned rule)
 void trap_basics(const Frame& frame, Rules& out);
 void trap_service(const ServiceFact& service, Rules& out);
 void trap_node_port(const Frame& frame, const NodePortFact& port, Rules& out);
+void trap_host_port(const Frame& frame, const HostPortFact& fact, Rules& out);
 void trap_endpoint(const Frame& frame, const EndpointFact& endpoint, Rules& out);
 
 // forward.cc

@@ -98,6 +98,17 @@ void trap_node_port(const Frame& frame, const NodePortFact& port, Rules& out) {
             "the node's own connections to its NodePort, by the gateway address");
 }
 
+void trap_host_port(const Frame& frame, const HostPortFact& fact, Rules& out) {
+  RuleWriter rules(out, Stage::kTrap, fact.owner);
+  for (const Ipv4 own : {frame.self.address, frame.self.node0()}) {
+    if (!fact.port.covers(own)) continue;
+    Match match = to_address(own);
+    match.proto = fact.port.proto;
+    match.l4_dst = exact(fact.port.port);
+    rules.add(kService, match, {model::Punt{}}, "new connections to this hostPort of the pod");
+  }
+}
+
 void trap_endpoint(const Frame& frame, const EndpointFact& endpoint, Rules& out) {
   RuleWriter rules(out, Stage::kTrap, endpoint.owner);
   Match reply;

@@ -52,6 +52,8 @@ class Calls {
         return ports(reply);
       case api::Request::kDeleteFlow:
         return delete_flow(request.delete_flow(), reply);
+      case api::Request::kCheckAttachment:
+        return check_attachment(request.check_attachment(), reply);
       case api::Request::CALL_NOT_SET:
         break;
     }
@@ -78,22 +80,29 @@ class Calls {
     info.set_bridge(info_.bridge);
     info.set_sysfs_root(info_.sysfs_root);
     info.set_vf_control_socket(info_.vf_control_socket);
+    info.set_pending_directory(info_.pending_directory);
     reply(response.SerializeAsString());
   }
 
   void attach(const api::AttachRequest& request, const Reply& reply) {
-    auto mac = MacAddr::parse(request.mac());
-    if (!mac) return reply(failure(std::move(mac).error().with("reading field mac")));
-    auto ip = Ipv4::parse(request.ip());
-    if (!ip) return reply(failure(std::move(ip).error().with("reading field ip")));
-    engine_.attach({request.id(), request.pod(), request.interface(), *mac, *ip,
-                    request.pci_address(), request.veth()},
-                   [reply](Result<model::PortId> port) {
-                     if (!port) return reply(failure(port.error()));
-                     api::Response response;
-                     response.mutable_attach()->set_port(port->to_string());
-                     reply(response.SerializeAsString());
-                   });
+    const auto spec = engine::read_attach_request(request);
+    if (!spec) return reply(failure(spec.error()));
+    engine_.attach(*spec, [reply](Result<model::PortId> port) {
+      if (!port) return reply(failure(port.error()));
+      api::Response response;
+      response.mutable_attach()->set_port(port->to_string());
+      reply(response.SerializeAsString());
+    });
+  }
+
+  void check_attachment(const api::CheckAttachmentRequest& request, const Reply& reply) {
+    const auto wanted = engine::read_attach_request(request.attachment());
+    if (!wanted) return reply(failure(wanted.error()));
+    const auto checked = engine_.check(*wanted);
+    api::Response response;
+    response.mutable_check_attachment()->set_port(checked.port);
+    response.mutable_check_attachment()->set_problem(checked.problem);
+    reply(response.SerializeAsString());
   }
 
   void detach(const api::DetachRequest& request, const Reply& reply) {

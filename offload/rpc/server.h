@@ -22,6 +22,7 @@ struct ServerInfo {
   std::string bridge;
   std::string sysfs_root;
   std::string vf_control_socket;  // empty on real hardware
+  std::string pending_directory;
 };
 
 Result<std::unique_ptr<os::FrameServer>> serve(os::EventLoop& loop, const std::string& socket,

@@ -20,6 +20,12 @@ void SlowPath::on_new(const Arrival& arrival) {
     to_cluster_ip(arrival);
     return;
   }
+  if (has_ports(tuple) && topology_->is_self(tuple.dst)) {
+    if (const auto ref = services_->by_host_port(tuple.dst, tuple.proto, tuple.dst_port)) {
+      to_service(arrival, ref, model::TrafficPolicy::kLocal);
+      return;
+    }
+  }
   if (has_ports(tuple) &&
       (tuple.dst == topology_->self().address || (local && tuple.dst == gateway))) {
     if (const auto ref = services_->by_node_port(tuple.proto, tuple.dst_port)) {
@@ -280,6 +286,10 @@ ServiceRef SlowPath::service_of(const Tuple& original) const {
   if (services_->is_cluster_ip(original.dst)) {
     return services_->by_cluster_ip(original.dst, original.proto, original.dst_port);
   }
+  if (const auto ref = services_->by_host_port(original.dst, original.proto, original.dst_port)) {
+    return ref;
+  }
+  if (original.dst == topology_->self().node0()) return {};  // hostPorts are all it has
   return services_->by_node_port(original.proto, original.dst_port);
 }
 

@@ -50,7 +50,7 @@ Status SlowPath::set_intent(model::IntentPtr intent) {
   // The new snapshot is complete before the old one is let go: the old Topology is compared with.
   auto topology = std::make_unique<const Topology>(intent);
   const bool new_services = topology_ == nullptr ||
-                            topology_->intent().services != intent->services ||
+                            !ServiceIndex::same_services(topology_->intent(), *intent) ||
                             topology_->self() != topology->self();
   if (new_services) services_ = std::make_unique<const ServiceIndex>(intent);
   std::swap(topology_, topology);
@@ -94,7 +94,8 @@ bool SlowPath::outdated(const Connection& connection, const Topology& before) co
 
 bool SlowPath::service_outdated(const Connection& connection) const {
   const ServiceRef ref = service_of(connection.original);
-  // Without its NodePort nothing from the wire gets past the ingress rules: the kernel resets it.
+  // Without its NodePort or hostPort nothing from the wire gets past the ingress rules: the kernel
+  // resets it.
   if (connection.origin == Origin::kWire && !ref) return true;
   // TCP stays with its endpoint, whatever becomes of the service.
   if (connection.original.proto != kIpUdp) return false;
@@ -111,7 +112,7 @@ bool SlowPath::trapped(const Connection& connection, Direction direction) const 
     const Tuple& to = connection.original;
     if (own_rewrite) return services_->is_endpoint(to.dst, to.proto, to.dst_port);
     // A cluster IP that is gone is outside the cluster, which is the slow path's too.
-    return to.dst != self.address || services_->by_node_port(to.proto, to.dst_port);
+    return !topology_->is_self(to.dst) || service_of(to);
   }
   const Tuple& answer = connection.reply;
   const bool masqueraded =

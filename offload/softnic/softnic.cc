@@ -72,7 +72,7 @@ class SoftNicImpl final : public SoftNic {
 
  private:
   struct VfSlot {
-    MacAddr admin_mac;          // zero: none
+    VfSettings settings;
     netlink::IfIndex attached;  // the representor that the leg in the sink stands on; 0: none
   };
 
@@ -83,9 +83,9 @@ class SoftNicImpl final : public SoftNic {
     bool operator==(const View&) const = default;
   };
 
-  MacAddr mac_of(std::uint16_t index) const {
-    const MacAddr& admin = vfs_[index].admin_mac;
-    return admin.is_zero() ? vf_mac(options_.node, index) : admin;
+  MacAddr mac_of(std::uint16_t index) const { return mac_of(index, vfs_[index].settings); }
+  MacAddr mac_of(std::uint16_t index, const VfSettings& settings) const {
+    return settings.mac.is_zero() ? vf_mac(options_.node, index) : settings.mac;
   }
   Status watch_links();
   void schedule(Duration delay);
@@ -100,7 +100,8 @@ class SoftNicImpl final : public SoftNic {
   void look_at(const Links& links);
   std::vector<VfState> states_of(const Links& links) const;
   Status publish();
-  Result<MacAddr> set_admin_mac(const nic::PciAddress& vf, std::optional<MacAddr> mac);
+  Result<VfSettings> change_vf(const nic::PciAddress& vf, const netlink::VfAttributes& wanted);
+  Status keep(std::uint16_t index, bool set_mac, const VfSettings& settings);
   void stop();
 
   os::EventLoop& loop_;
@@ -140,16 +141,16 @@ Status SoftNicImpl::start() {
   }
   for (std::uint16_t i = 0; i < options_.vfs; ++i) {
     if (found.vfs[i].representor) {
-      vfs_[i].admin_mac = VfPairs::remembered_admin_mac(*found.vfs[i].representor);
+      vfs_[i].settings = VfPairs::remembered(*found.vfs[i].representor);
     }
   }
   SLUICE_CHECK_OK(reconcile());
   reported_ = now_;
-  SLUICE_TRY(service_,
-             VfService::listen(loop_, vf_control_socket(),
-                               [this](const nic::PciAddress& vf, std::optional<MacAddr> mac) {
-                                 return set_admin_mac(vf, mac);
-                               }));
+  SLUICE_TRY(service_, VfService::listen(
+                           loop_, vf_control_socket(),
+                           [this](const nic::PciAddress& vf, const netlink::VfAttributes& wanted) {
+                             return change_vf(vf, wanted);
+                           }));
   return {};
 }
 
@@ -259,8 +260,8 @@ Status SoftNicImpl::reconcile_pairs() {
   SLUICE_TRY(links_, pairs_.scan());
   for (std::uint16_t i = 0; i < options_.vfs; ++i) {
     const auto& rep = links_.vfs[i].representor;
-    if (rep && VfPairs::remembered_admin_mac(*rep) != vfs_[i].admin_mac) {
-      note(pairs_.remember_admin_mac(rep->index, vfs_[i].admin_mac));
+    if (rep && VfPairs::remembered(*rep) != vfs_[i].settings) {
+      note(pairs_.remember(rep->index, vfs_[i].settings));
     }
   }
   return result;
@@ -315,35 +316,49 @@ Status SoftNicImpl::publish() {
   return tree_.publish(describe(description));
 }
 
-Result<MacAddr> SoftNicImpl::set_admin_mac(const nic::PciAddress& vf, std::optional<MacAddr> mac) {
+Result<VfSettings> SoftNicImpl::change_vf(const nic::PciAddress& vf,
+                                          const netlink::VfAttributes& wanted) {
   const auto found = std::find_if(now_.vfs.begin(), now_.vfs.end(),
                                   [&](const VfState& state) { return state.address == vf; });
   if (found == now_.vfs.end()) {
     return fail(Code::kNotFound, "pci_address " + vf.to_string() + ": not a VF of this NIC");
   }
   const std::uint16_t index = found->index;
-  if (!mac) return vfs_[index].admin_mac;
-  if (mac->is_multicast()) {
-    return fail(Code::kInvalid, "mac " + mac->to_string() + ": must be unicast, or zero to clear");
+  SLUICE_TRY(const auto after, changed(vfs_[index].settings, wanted));
+  if (wanted.mac || after != vfs_[index].settings) {
+    SLUICE_CHECK_OK(keep(index, wanted.mac.has_value(), after));
   }
+  return after;
+}
+
+// All of it or nothing: the netdev gets its old MAC back when the rest can't be kept.
+Status SoftNicImpl::keep(std::uint16_t index, bool set_mac, const VfSettings& settings) {
   // The events may lag behind the caller's own move: look again.
-  SLUICE_TRY(const auto links, pairs_.scan());
-  const VfPair& pair = links.vfs[index];
-  if (!pair.netdev || !pair.representor) {
-    return fail(Code::kPrecondition,
-                "VF " + vf.to_string() + ": its netdev isn't in the host's network namespace");
+  SLUICE_TRY(links_, pairs_.scan());
+  VfPair& pair = links_.vfs[index];
+  const MacAddr mac = mac_of(index, settings);
+  const bool is_here = pair.netdev && pair.representor;
+  netlink::LinkChange change, undo;
+  // A VF in a pod keeps the MAC that it has, as a bound VF of hardware does.
+  set_mac = set_mac && is_here;
+  if (set_mac) {
+    change.mac = mac;
+    undo.mac = pair.netdev->mac;
+    SLUICE_CHECK_OK(pairs_.change_netdev(pair.netdev->index, change));
   }
-  netlink::LinkChange change;
-  change.mac = mac->is_zero() ? vf_mac(options_.node, index) : *mac;
-  SLUICE_CHECK_OK(pairs_.change_netdev(pair.netdev->index, change));
-  vfs_[index].admin_mac = *mac;
-  SLUICE_CHECK_OK(pairs_.remember_admin_mac(pair.representor->index, *mac));
+  // A pair that is made again is told then.
+  if (pair.representor) {
+    if (auto kept = pairs_.remember(pair.representor->index, settings); !kept) {
+      if (set_mac) (void)pairs_.change_netdev(pair.netdev->index, undo);
+      return kept;
+    }
+  }
+  vfs_[index].settings = settings;
+  if (!set_mac) return {};
   // The answer finds the tree up to date; listeners hear of it from the loop.
   schedule(Duration::zero());
-  links_ = links;
-  links_.vfs[index].netdev->mac = *change.mac;
-  SLUICE_CHECK_OK(publish());
-  return *mac;
+  pair.netdev->mac = mac;
+  return publish();
 }
 
 void SoftNicImpl::stop() {

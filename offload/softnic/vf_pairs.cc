@@ -16,7 +16,6 @@ namespace sluice::softnic {
 namespace {
 
 constexpr std::string_view kVeth = "veth";
-constexpr std::string_view kAdminMac = "admin_mac=";
 
 // Representors are wires without a host behind: no link-local address, no router solicitations.
 Status disable_ipv6_here() {
@@ -109,16 +108,14 @@ Status VfPairs::change_netdev(netlink::IfIndex netdev, const netlink::LinkChange
   return here_.change_link(netdev, change);
 }
 
-Status VfPairs::remember_admin_mac(netlink::IfIndex representor, const MacAddr& mac) {
+Status VfPairs::remember(netlink::IfIndex representor, const VfSettings& settings) {
   netlink::LinkChange change;
-  change.alias = std::string(kAdminMac) + mac.to_string();
+  change.alias = to_text(settings);
   return there_.change_link(representor, change);
 }
 
-MacAddr VfPairs::remembered_admin_mac(const netlink::Link& representor) {
-  if (!representor.alias.starts_with(kAdminMac)) return {};
-  const auto mac = MacAddr::parse(std::string_view(representor.alias).substr(kAdminMac.size()));
-  return mac.value_or(MacAddr{});
+VfSettings VfPairs::remembered(const netlink::Link& representor) {
+  return settings_from(representor.alias);
 }
 
 Status VfPairs::remove_surplus() {

@@ -14,6 +14,7 @@
 #include "common/netlink/rtnetlink.h"
 #include "common/os/netns.h"
 #include "offload/softnic/types.h"
+#include "offload/softnic/vf_settings.h"
 
 namespace sluice::softnic {
 
@@ -40,10 +41,10 @@ class VfPairs {
   Result<bool> set_right(const netlink::Link& representor, std::uint32_t mtu);
   Status change_netdev(netlink::IfIndex netdev, const netlink::LinkChange& change);
 
-  // The administrative MAC is kept with the pair (as the representor's alias), so that it outlives
+  // The PF's side of the VF is kept with the pair (as the representor's alias), so that it outlives
   // us.
-  Status remember_admin_mac(netlink::IfIndex representor, const MacAddr& mac);
-  static MacAddr remembered_admin_mac(const netlink::Link& representor);  // zero: none
+  Status remember(netlink::IfIndex representor, const VfSettings& settings);
+  static VfSettings remembered(const netlink::Link& representor);
 
   // Pairs beyond the wanted number, left by a run with more VFs; those in pods are only logged.
   Status remove_surplus();

@@ -4,23 +4,23 @@
 
 #include <functional>
 #include <memory>
-#include <optional>
 #include <string>
 
-#include "common/base/addr.h"
 #include "common/base/result.h"
 #include "common/nic/inventory.h"
 #include "common/os/event_loop.h"
 #include "common/os/frame_socket.h"
+#include "offload/softnic/vf_settings.h"
 
 namespace sluice::softnic {
 
 class VfService {
  public:
-  // Sets the administrative MAC of a VF (unset: only asks, zero: clears) and returns it.
-  using SetMac = std::function<Result<MacAddr>(const nic::PciAddress&, std::optional<MacAddr>)>;
+  // Changes what is set (all of it, or nothing and an error) and returns how the VF is then.
+  using Change =
+      std::function<Result<VfSettings>(const nic::PciAddress&, const netlink::VfAttributes&)>;
   static Result<std::unique_ptr<VfService>> listen(os::EventLoop& loop, const std::string& path,
-                                                   SetMac set_mac);
+                                                   Change change);
 
  private:
   explicit VfService(std::unique_ptr<os::FrameServer> server) : server_(std::move(server)) {}
@@ -28,6 +28,6 @@ class VfService {
 };
 
 // One request's answer; exposed for tests without a socket. Never fails: what is wrong is answered.
-std::string answer_vf_request(const std::string& request, const VfService::SetMac& set_mac);
+std::string answer_vf_request(const std::string& request, const VfService::Change& change);
 
 }  // namespace sluice::softnic

@@ -7,7 +7,7 @@
 
 #include <algorithm>
 
-#include "common/os/process.h"
+#include "tests/netns/common/space.h"
 
 using namespace sluice;
 using namespace sluice::netlink;
@@ -20,18 +20,6 @@ const MacAddr kOtherMac = *MacAddr::parse("02:00:00:00:00:0b");
 Ipv4 ip(const char* text) { return *Ipv4::parse(text); }
 Prefix4 prefix(const char* text) { return *Prefix4::parse(text); }
 
-#define REQUIRE_OK(expression)                                       \
-  do {                                                               \
-    const auto& outcome_ = (expression);                             \
-    INFO((outcome_ ? std::string() : outcome_.error().to_string())); \
-    REQUIRE(outcome_);                                               \
-  } while (false)
-
-struct Space {
-  os::NetNs netns = *os::NetNs::create_anonymous();
-  Rtnl rtnl = *Rtnl::open_in(netns);
-};
-
 // One namespace with a veth pair, both ends up, an address on the first.
 struct Pair : Space {
   Pair() {
@@ -42,18 +30,6 @@ struct Pair : Space {
   }
   IfIndex a, b;
 };
-
-// What an independent tool says, run inside.
-std::string output_in(const os::NetNs& netns, const std::vector<std::string>& argv) {
-  std::string output;
-  const auto status = netns.run_in([&]() -> Status {
-    SLUICE_TRY(const auto exit, os::run_program(argv, ""));
-    output = exit.out + exit.err;
-    return {};
-  });
-  REQUIRE_OK(status);
-  return output;
-}
 
 std::optional<Route> route_to(Rtnl& rtnl, const char* destination, std::uint32_t table = 254) {
   const auto all = rtnl.routes(table);
@@ -304,7 +280,7 @@ TEST_CASE("A bridge takes ports, their flags, and forwarding entries") {
   port.broadcast_flood = false;
   port.hairpin = true;
   REQUIRE_OK(pair.rtnl.set_bridge_port(pair.b, port));
-  const auto shown = output_in(pair.netns, {"bridge", "-d", "link", "show", "dev", "slb"});
+  const auto shown = pair.output_of({"bridge", "-d", "link", "show", "dev", "slb"});
   INFO(shown);
   for (const char* flag : {"isolated on", "locked on", "learning off", " flood off",
                            "mcast_flood off", "bcast_flood off", "hairpin on"}) {
@@ -314,7 +290,7 @@ TEST_CASE("A bridge takes ports, their flags, and forwarding entries") {
   BridgePort open_again;
   open_again.isolated = false;
   REQUIRE_OK(pair.rtnl.set_bridge_port(pair.b, open_again));
-  const auto after = output_in(pair.netns, {"bridge", "-d", "link", "show", "dev", "slb"});
+  const auto after = pair.output_of({"bridge", "-d", "link", "show", "dev", "slb"});
   CHECK(after.find("isolated off") != std::string::npos);
   CHECK(after.find("locked on") != std::string::npos);   // what isn't named stays
   CHECK_FALSE(pair.rtnl.set_bridge_port(pair.a, port));  // in no bridge
@@ -333,7 +309,7 @@ TEST_CASE("Forwarding entries are static, and move from port to port") {
   REQUIRE_OK(pair.rtnl.change_link(pair.b, join));
   const auto mac = *MacAddr::parse("02:00:00:00:00:99");
   const auto entry_of = [&](const char* dev) {
-    const auto shown = output_in(pair.netns, {"bridge", "fdb", "show", "dev", dev});
+    const auto shown = pair.output_of({"bridge", "fdb", "show", "dev", dev});
     const auto at = shown.find(mac.to_string());
     return at == std::string::npos ? std::string() : shown.substr(at, shown.find('\n', at) - at);
   };

@@ -80,9 +80,151 @@ void put_everything(MessageWriter& w) {
   info.vlan_proto = htons(0x88a8);
   w.put(IFLA_VF_VLAN_INFO, &info, sizeof info);
   w.end(list);
+  ifla_vf_guid guid{};
+  guid.vf = 3;
+  guid.guid = 0x0002c90300ea5010;
+  w.put(IFLA_VF_IB_NODE_GUID, &guid, sizeof guid);
+  w.put(IFLA_VF_IB_PORT_GUID, &guid, sizeof guid - 1);  // too short
+}
+
+// What set_vf_attributes() would send about VF 3, read back as the kernel would answer.
+Result<VfAttributes> echoed(const VfAttributes& wish) {
+  MessageWriter writer(RTM_NEWLINK, 0);
+  writer.put_struct(ifinfomsg{});
+  const auto list = writer.begin(IFLA_VFINFO_LIST | NLA_F_NESTED);
+  SLUICE_CHECK_OK(put_vf_attributes(writer, 3, wish));
+  writer.end(list);
+  SLUICE_TRY(const auto all, decode_vf_attributes(Message{
+                                 RTM_NEWLINK, 0, 0, writer.bytes().subspan(sizeof(nlmsghdr))}));
+  REQUIRE(all.size() == 1);
+  REQUIRE(all.count(3) == 1);
+  return all.at(3);
+}
+
+std::vector<std::uint16_t> types_in(const VfAttributes& wish) {
+  MessageWriter writer(RTM_SETLINK, 0);
+  REQUIRE(put_vf_attributes(writer, 3, wish));
+  AttributeReader outer(writer.bytes().subspan(sizeof(nlmsghdr)));
+  Attribute info;
+  REQUIRE(outer.next(info));
+  CHECK(info.type == IFLA_VF_INFO);
+  std::vector<std::uint16_t> types;
+  AttributeReader inner(info.data);
+  for (Attribute one; inner.next(one);) types.push_back(one.type);
+  return types;
+}
+
+VfAttributes full_wish() {
+  VfAttributes wish;
+  wish.mac = MacAddr{{2, 0, 0, 0, 0, 7}};
+  wish.vlan = 4095;
+  wish.qos = 7;
+  wish.vlan_protocol = 0x8100;
+  wish.spoof_check = false;
+  wish.trust = true;
+  wish.rss_query = true;
+  wish.link_state = VfLinkState::kEnable;
+  wish.min_rate_mbps = 10;
+  wish.max_rate_mbps = 4000000000;
+  wish.node_guid = 0x0002c90300ea5010;
+  wish.port_guid = 0xffffffffffffffff;
+  return wish;
 }
 
 }  // namespace
+
+TEST_CASE("A wish is written with all that is set in it, and nothing else") {
+  auto wish = full_wish();
+  auto seen = echoed(wish);
+  REQUIRE(seen);
+  CHECK_FALSE(seen->vlan_protocol);  // the attribute of 802.1Q has no room for it
+  seen->vlan_protocol = 0x8100;
+  CHECK(*seen == wish);
+
+  CHECK(types_in({}).empty());
+  VfAttributes trust;
+  trust.trust = false;
+  CHECK(types_in(trust) == std::vector<std::uint16_t>{IFLA_VF_TRUST});
+  CHECK(echoed(trust)->trust == false);
+}
+
+TEST_CASE("A VLAN of another protocol goes by the list, once") {
+  VfAttributes wish;
+  wish.vlan = 100;
+  CHECK(types_in(wish) == std::vector<std::uint16_t>{IFLA_VF_VLAN});
+  CHECK(echoed(wish)->qos == 0);
+  wish.qos = 5;
+  wish.vlan_protocol = 0x88a8;
+  CHECK(types_in(wish) == std::vector<std::uint16_t>{IFLA_VF_VLAN_LIST});
+  const auto seen = echoed(wish);
+  REQUIRE(seen);
+  CHECK(*seen == wish);
+}
+
+TEST_CASE("One rate alone takes the other's limit away") {
+  VfAttributes wish;
+  wish.max_rate_mbps = 100;
+  CHECK(types_in(wish) == std::vector<std::uint16_t>{IFLA_VF_RATE});
+  CHECK(echoed(wish)->min_rate_mbps == 0U);
+  CHECK(echoed(wish)->max_rate_mbps == 100U);
+}
+
+TEST_CASE("Only what isn't so yet is asked for, and what goes together stays together") {
+  const auto wish = full_wish();
+  CHECK(changes(wish, wish) == VfAttributes{});
+  CHECK(changes({}, wish) == wish);
+  CHECK(changes(wish, {}) == VfAttributes{});
+
+  auto now = wish;
+  now.trust = false;
+  now.link_state.reset();
+  now.port_guid = 1;
+  VfAttributes expected;
+  expected.trust = wish.trust;
+  expected.link_state = wish.link_state;
+  expected.port_guid = wish.port_guid;
+  CHECK(changes(now, wish) == expected);
+
+  now = wish;
+  now.qos = 0;
+  expected = {};
+  expected.vlan = wish.vlan;
+  expected.qos = wish.qos;
+  expected.vlan_protocol = wish.vlan_protocol;
+  CHECK(changes(now, wish) == expected);
+
+  now = wish;
+  now.min_rate_mbps = 11;
+  expected = {};
+  expected.min_rate_mbps = wish.min_rate_mbps;
+  expected.max_rate_mbps = wish.max_rate_mbps;
+  CHECK(changes(now, wish) == expected);
+}
+
+TEST_CASE("Values that no VF can have are refused by name") {
+  const auto refused = [](auto change) {
+    VfAttributes wish;
+    change(wish);
+    MessageWriter writer(RTM_SETLINK, 0);
+    const auto status = put_vf_attributes(writer, 3, wish);
+    REQUIRE_FALSE(status);
+    CHECK(status.error().code == Code::kInvalid);
+    return status.error().message;
+  };
+  CHECK(refused([](auto& w) { w.vlan = 4096; }).starts_with("vlan of VF 3 is 4096"));
+  CHECK(refused([](auto& w) {
+          w.vlan = 1;
+          w.qos = 8;
+        }).starts_with("qos of VF 3 is 8"));
+  CHECK(refused([](auto& w) {
+          w.vlan = 1;
+          w.vlan_protocol = 0x0800;
+        }).starts_with("vlan protocol of VF 3 is 2048"));
+  CHECK(refused([](auto& w) { w.qos = 0; }).starts_with("qos of VF 3 is set without a vlan"));
+  CHECK(refused([](auto& w) {
+          w.vlan_protocol = 0x8100;
+        }).starts_with("vlan protocol of VF 3 is set without a vlan"));
+}
 
 TEST_CASE("All that a driver says of a VF") {
   const auto all = Answer().vf(put_everything).decode();
@@ -99,6 +241,8 @@ TEST_CASE("All that a driver says of a VF") {
   CHECK(vf.trust == true);
   CHECK(vf.rss_query == false);
   CHECK(vf.link_state == VfLinkState::kDisable);
+  CHECK(vf.node_guid == 0x0002c90300ea5010);
+  CHECK_FALSE(vf.port_guid);
 }
 
 TEST_CASE("What a driver doesn't know is unset") {

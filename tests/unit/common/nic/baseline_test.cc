@@ -34,6 +34,8 @@ struct Recorded {
     attributes.link_state = netlink::VfLinkState::kEnable;
     attributes.min_rate_mbps = 0;
     attributes.max_rate_mbps = 25000;
+    attributes.node_guid = 0x0002c90300ea5010;
+    attributes.port_guid = 0xfedcba9876543210;
   }
   BaselineStore store() const { return *BaselineStore::open(dir / "baselines"); }
   std::string file() const { return dir / "baselines/0000:3b:02.1.json"; }
@@ -144,7 +146,9 @@ TEST_CASE("Fields of the wrong kind are refused by name") {
        {Case{"vlan", "4096"}, Case{"vlan", "-1"}, Case{"vlan", "\"1\""}, Case{"qos", "8"},
         Case{"vlanProtocol", "65536"}, Case{"trust", "1"}, Case{"spoofCheck", "\"on\""},
         Case{"linkState", "\"up\""}, Case{"linkState", "[[[]]]"}, Case{"mac", "\"02\""},
-        Case{"maxRateMbps", "4294967296"}, Case{"minRateMbps", "1.5"}}) {
+        Case{"maxRateMbps", "4294967296"}, Case{"minRateMbps", "1.5"}, Case{"nodeGuid", "1"},
+        Case{"nodeGuid", "\"0x02c90300ea5010\""}, Case{"portGuid", "\"12345678\""},
+        Case{"portGuid", "\"0002c90300ea501g\""}}) {
     INFO(c.field << " " << c.value);
     const auto parsed = parse_baseline(
         std::string(
@@ -157,6 +161,24 @@ TEST_CASE("Fields of the wrong kind are refused by name") {
   const std::string deep = std::string(R"({"version":1,"vf":)") + std::string(30000, '[') +
                            std::string(30000, ']') + "}";
   CHECK(parse_baseline(deep).error().message.find("vf is an array") != std::string::npos);
+}
+
+TEST_CASE("A file from before there were GUIDs is read") {
+  Recorded r;
+  auto store = r.store();
+  REQUIRE(store.record_if_absent(r.pf, r.vf, r.attributes));
+  auto text = *os::read_file(r.file());
+  for (const std::string line :
+       {"\"nodeGuid\": \"0002c90300ea5010\",", "\"portGuid\": \"fedcba9876543210\","}) {
+    const auto at = text.find(line);
+    REQUIRE(at != std::string::npos);
+    text.erase(at, line.size());
+  }
+  const auto parsed = parse_baseline(text);
+  REQUIRE_MESSAGE(parsed, parsed.error().to_string());
+  r.attributes.node_guid.reset();
+  r.attributes.port_guid.reset();
+  CHECK(parsed->attributes == r.attributes);
 }
 
 TEST_CASE("Names of any bytes survive as text") {

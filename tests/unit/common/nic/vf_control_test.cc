@@ -15,7 +15,7 @@ using namespace sluice::nic;
 
 namespace {
 
-// The simulated NIC's side, with one VF and its MAC as state.
+// The simulated NIC's side, with one VF and what is set on it as state.
 class FakeNic {
  public:
   explicit FakeNic(const std::string& path) : loop_(*os::EventLoop::create()) {
@@ -33,14 +33,30 @@ class FakeNic {
   }
 
   std::string mac = "00:00:00:00:00:00";
+  api::VfRequest set;  // all that was ever set, the MAC besides
+  int requests = 0;
+  std::string link_state;  // answered instead of what was set
 
  private:
   std::string answer(const std::string& bytes) {
     api::VfRequest request;
     api::VfResponse response;
+    ++requests;
     if (!request.ParseFromString(bytes)) return "\xff\xff";
     if (request.pci_address() == "0000:3b:02.0") {
       if (request.has_mac()) mac = request.mac();
+      set.MergeFrom(request);
+      // The two messages have the same fields, from the VLAN on under other numbers.
+      if (set.has_vlan()) response.set_vlan(set.vlan());
+      if (set.has_qos()) response.set_qos(set.qos());
+      if (set.has_vlan_protocol()) response.set_vlan_protocol(set.vlan_protocol());
+      if (set.has_spoof_check()) response.set_spoof_check(set.spoof_check());
+      if (set.has_trust()) response.set_trust(set.trust());
+      if (set.has_query_rss()) response.set_query_rss(set.query_rss());
+      if (set.has_link_state()) response.set_link_state(set.link_state());
+      if (!link_state.empty()) response.set_link_state(link_state);
+      if (set.has_min_rate_mbps()) response.set_min_rate_mbps(set.min_rate_mbps());
+      if (set.has_max_rate_mbps()) response.set_max_rate_mbps(set.max_rate_mbps());
       response.set_mac(mac);
     } else if (request.pci_address() == "0000:3b:02.7") {
       return "\xff\xff";
@@ -109,6 +125,69 @@ TEST_CASE("The simulated NIC's socket tells the MAC, of one VF and of all that i
   REQUIRE(all);
   REQUIRE(all->size() == 1);
   CHECK(all->at(1).mac == mac);
+  nic.stop();
+}
+
+TEST_CASE("All that is set goes to the simulated NIC in one request, and comes back") {
+  const test::TempDir dir;
+  FakeNic nic(dir / "vf");
+  const auto control = make_vf_control(pf_of(kSimulatedDriver), dir / "vf");
+  REQUIRE(control);
+  const Vf vf = vf_at("0000:3b:02.0");
+  VfAttributes wish;
+  wish.mac = *MacAddr::parse("02:00:00:00:00:07");
+  wish.vlan = 100;
+  wish.qos = 3;
+  wish.vlan_protocol = 0x8100;
+  wish.spoof_check = false;
+  wish.trust = true;
+  wish.rss_query = false;
+  wish.link_state = netlink::VfLinkState::kDisable;
+  wish.min_rate_mbps = 0;
+  wish.max_rate_mbps = 1000;
+  REQUIRE((*control)->apply(vf, wish));
+  const auto now = (*control)->attributes(vf);
+  REQUIRE(now);
+  CHECK(*now == wish);
+  VfAttributes only_trust;
+  only_trust.trust = false;
+  REQUIRE((*control)->apply(vf, only_trust));
+  wish.trust = false;
+  CHECK(*(*control)->attributes(vf) == wish);
+  CHECK((*control)->apply(vf, {}));
+  nic.stop();
+  CHECK(nic.requests == 4);
+}
+
+TEST_CASE("What the simulated NIC doesn't have is refused before it is asked") {
+  const test::TempDir dir;
+  FakeNic nic(dir / "vf");
+  const auto control = make_vf_control(pf_of(kSimulatedDriver), dir / "vf");
+  REQUIRE(control);
+  VfAttributes wish;
+  wish.trust = true;
+  SUBCASE("node GUID") { wish.node_guid = 1; }
+  SUBCASE("port GUID") { wish.port_guid = 1; }
+  SUBCASE("802.1ad") {
+    wish.vlan = 1;
+    wish.vlan_protocol = 0x88a8;
+  }
+  CHECK((*control)->apply(vf_at("0000:3b:02.0"), wish).error().code == Code::kUnsupported);
+  nic.stop();
+  CHECK(nic.requests == 0);
+}
+
+TEST_CASE("An answer that no NIC can give is an error") {
+  const test::TempDir dir;
+  FakeNic nic(dir / "vf");
+  SUBCASE("vlan") { nic.set.set_vlan(4096); }
+  SUBCASE("qos") { nic.set.set_qos(8); }
+  SUBCASE("vlan_protocol") { nic.set.set_vlan_protocol(0x10000); }
+  SUBCASE("link_state") { nic.link_state = "up"; }
+  SUBCASE("mac") { nic.mac = "02"; }
+  const auto control = make_vf_control(pf_of(kSimulatedDriver), dir / "vf");
+  REQUIRE(control);
+  CHECK((*control)->attributes(vf_at("0000:3b:02.0")).error().code == Code::kInvalid);
   nic.stop();
 }
 

@@ -53,6 +53,26 @@ TEST_CASE("Nothing leads out of a root") {
   }
 }
 
+TEST_CASE("What is written through a root is in an existing file below it") {
+  const test::TempDir dir;
+  dir.file("secret", "outside");
+  dir.file("root/a/attribute", "longer before");
+  dir.link("root/link", "a/attribute");
+  dir.link("root/absolute", dir / "secret");
+  dir.link("root/relative", "../secret");
+  const auto root = *Root::open(dir / "root");
+  REQUIRE(root.write("a/attribute", "add 1"));
+  CHECK(*root.read("a/attribute") == "add 1");
+  REQUIRE(root.write("link", "x"));
+  CHECK(*root.read("a/attribute") == "x");
+  CHECK(root.write("a/other", "x").error().code == Code::kNotFound);
+  CHECK_FALSE(root.write("a", "x"));
+  CHECK(root.write("../secret", "x").error().code == Code::kInvalid);
+  CHECK_FALSE(root.write("absolute", "x"));
+  CHECK_FALSE(root.write("relative", "x"));
+  CHECK(*read_file(dir / "secret") == "outside");
+}
+
 TEST_CASE("An absolute link inside a root is relative to the root") {
   const test::TempDir dir;
   dir.file("root/data/x", "inside");

@@ -88,6 +88,16 @@ TEST_CASE("A program that isn't there is an error that names it") {
   CHECK(run_program({}, "").error().code == Code::kInvalid);
 }
 
+TEST_CASE("A program gets the environment that was given, and nothing else") {
+  const auto exit = run_program({"/usr/bin/env"}, "", std::chrono::seconds(30),
+                                {"FIRST=1", "SECOND=a b=c", "EMPTY="});
+  REQUIRE(exit);
+  CHECK(exit->out == "FIRST=1\nSECOND=a b=c\nEMPTY=\n");
+  CHECK(run_program({"/usr/bin/env"}, "", std::chrono::seconds(30), {})->out.empty());
+  // Without one it is ours.
+  CHECK(run_program({"/usr/bin/env"}, "")->out.find("PATH=") != std::string::npos);
+}
+
 TEST_CASE("A program gets none of our descriptors and no blocked signals") {
   // Without O_CLOEXEC, on purpose.
   const int leaked = ::open("/dev/null", O_RDONLY);

@@ -46,6 +46,8 @@ TEST_CASE("attachments survive the engine") {
   auto veth = attachment("c2/eth0", "10.244.1.3", 1);
   veth.port = model::PortId::host();
   veth.device = "sl0123456789a";
+  veth.host_ports = {{model::Proto::kTcp, 8080, 80, {}},
+                     {model::Proto::kUdp, 53, 5353, *Ipv4::parse("127.0.0.1")}};
   {
     auto table = Attachments::load(file);
     REQUIRE(table);

@@ -4,6 +4,7 @@
 
 #include <sys/eventfd.h>
 
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -68,7 +69,9 @@ class FakeNetwork final : public NodeNetwork {
   Status recheck() override { return {}; }
   Status add_pod_port(const std::string& veth, const MacAddr&) override {
     if (refuse_ports) return fail(Code::kPermission, "bridge says no");
+    if (on_add_port) on_add_port();
     ports.insert(veth);
+    ++ports_ever;
     return {};
   }
   Status remove_pod_port(const std::string& veth, const MacAddr&) override {
@@ -78,8 +81,10 @@ class FakeNetwork final : public NodeNetwork {
 
   model::Intent last;
   std::set<std::string> ports;
+  int ports_ever = 0;
   bool refuse_ports = false;
-  int failures = 0;  // so many updates fail from now on
+  std::function<void()> on_add_port;  // what happens meanwhile
+  int failures = 0;                   // so many updates fail from now on
 };
 
 class FakeNextHops final : public NextHopSource {
@@ -103,7 +108,18 @@ class FakeDevices final : public DeviceDirectory {
     if (pci == "0000:00:01.1") return model::PortId::vf(1);
     return fail(Code::kNotFound, "no VF has the address " + pci);
   }
-  std::vector<PortView> ports() const override { return {}; }
+  std::vector<PortView> ports() const override {
+    std::vector<PortView> views;
+    for (const auto& [port, state] : states) {
+      views.emplace_back();
+      views.back().port = port;
+      views.back().state = state;
+    }
+    return views;
+  }
+
+  std::map<model::PortId, std::string> states{
+      {model::PortId::host(), "up"}, {model::PortId::vf(0), "up"}, {model::PortId::vf(1), "up"}};
 };
 
 // A NIC that never has a packet for the slow path.

@@ -134,6 +134,22 @@ TEST_CASE("a node is found by name, and has the first address of its block") {
   CHECK(intent.find_node("c") == nullptr);
 }
 
+TEST_CASE("hostPorts collide where one packet could be meant for both") {
+  const Ipv4 own{1}, other{2};
+  const HostPort all{Proto::kTcp, 80, 8080, {}}, one{Proto::kTcp, 80, 8081, own};
+  CHECK(all.covers(own));
+  CHECK(one.covers(own));
+  CHECK_FALSE(one.covers(other));
+  CHECK(all.collides(one));
+  CHECK(one.collides(all));
+  CHECK(all.collides(all));
+  CHECK_FALSE(one.collides({Proto::kTcp, 80, 8081, other}));
+  CHECK_FALSE(all.collides({Proto::kUdp, 80, 8080, {}}));
+  CHECK_FALSE(all.collides({Proto::kTcp, 81, 8080, {}}));
+  CHECK(all.to_string() == "tcp *:80");
+  CHECK(one.to_string() == "tcp 0.0.0.1:80");
+}
+
 TEST_CASE("tiers, stages and protocols have names") {
   CHECK(to_string(Tier::kRefused) == "refused");
   CHECK(to_string(Stage::kIngress) == "ingress");

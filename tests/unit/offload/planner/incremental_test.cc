@@ -85,6 +85,13 @@ void step(Rng& rng, Intent& intent) {
                                         : PortId::vf(static_cast<std::uint16_t>(below(rng, 3))),
                      MacAddr{{2, 0, 0, 0, 1, static_cast<std::uint8_t>(below(rng, 4))}},
                      some_address(rng), ""});
+      for (std::uint64_t i = below(rng, 3); i-- > 0;) {
+        const Ipv4 addresses[] = {{}, ip("172.30.0.11"), ip("10.244.1.1"), ip("127.0.0.1")};
+        intent.attachments.back().host_ports.push_back(
+            HostPort{below(rng, 2) == 0 ? Proto::kTcp : Proto::kUdp,
+                     static_cast<std::uint16_t>(30000 + below(rng, 3)),
+                     static_cast<std::uint16_t>(8080 + below(rng, 2)), addresses[below(rng, 4)]});
+      }
       break;
     case 2:
       drop_one(rng, intent.attachments);

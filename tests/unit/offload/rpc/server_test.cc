@@ -76,6 +76,7 @@ class World {
     info.bridge = "sluice0";
     info.sysfs_root = "/sysfs";
     info.vf_control_socket = "/vf.sock";
+    info.pending_directory = "/pending";
     auto server = serve(*loop_, socket(), *engine_, std::move(info));
     REQUIRE(server);
     server_ = std::move(*server);
@@ -232,6 +233,57 @@ TEST_CASE("a pod is attached, listed at its port, detached") {
   CHECK(world.call(list).ports().ports(1).pod().empty());
 }
 
+TEST_CASE("an attachment is checked with its port mappings") {
+  const World world;
+  auto attach = attach_request();
+  auto& mapping = *attach.mutable_attach()->add_port_mappings();
+  mapping.set_host_port(8080);
+  mapping.set_container_port(80);
+  mapping.set_protocol("tcp");
+  api::Request check;
+  *check.mutable_check_attachment()->mutable_attachment() = attach.attach();
+  auto response = world.call(check);
+  REQUIRE(response.has_check_attachment());
+  CHECK(response.check_attachment().port().empty());
+  CHECK(response.check_attachment().problem() == "unknown");
+
+  REQUIRE_FALSE(world.call(attach).has_failure());
+  response = world.call(check);
+  CHECK(response.check_attachment().port() == "vf0");
+  CHECK(response.check_attachment().problem().empty());
+
+  check.mutable_check_attachment()->mutable_attachment()->clear_port_mappings();
+  response = world.call(check);
+  CHECK(response.check_attachment().port() == "vf0");
+  CHECK(has(response.check_attachment().problem(), "port mappings"));
+  check.mutable_check_attachment()->mutable_attachment()->set_mac("junk");
+  CHECK(world.call(check).failure().code() == "invalid");
+}
+
+TEST_CASE("a port mapping that is wrong or taken is refused by name") {
+  const World world;
+  auto request = attach_request();
+  auto& mapping = *request.mutable_attach()->add_port_mappings();
+  mapping.set_host_port(70000);
+  mapping.set_container_port(80);
+  mapping.set_protocol("tcp");
+  auto response = world.call(request);
+  CHECK(response.failure().code() == "invalid");
+  CHECK(has(response.failure().message(), "host_port '70000'"));
+  CHECK(has(response.failure().message(), "port_mappings[0]"));
+
+  mapping.set_host_port(8080);
+  REQUIRE_FALSE(world.call(request).has_failure());
+  auto& second = *request.mutable_attach();
+  second.set_id("c2/eth0");
+  second.set_mac("0a:58:0a:f4:01:03");
+  second.set_ip("10.244.1.3");
+  second.set_pci_address("0000:00:01.1");
+  response = world.call(request);
+  CHECK(response.failure().code() == "exists");
+  CHECK(has(response.failure().message(), "shop/web-0"));
+}
+
 TEST_CASE("status says what the engine and what the daemon knows") {
   const World world;
   REQUIRE_FALSE(world.call(attach_request()).has_failure());
@@ -304,6 +356,7 @@ TEST_CASE("what the CNI program asks first") {
     CHECK(info.bridge() == "sluice0");
     CHECK(info.sysfs_root() == "/sysfs");
     CHECK(info.vf_control_socket() == "/vf.sock");
+    CHECK(info.pending_directory() == "/pending");
   }
 }
 

@@ -5,6 +5,8 @@
 #include <mutex>
 #include <utility>
 
+#include "common/callstats/call_stats.h"
+#include "device-plugin/metrics/cni_metrics.h"
 #include "device-plugin/metrics/http.h"
 #include "device-plugin/metrics/metrics.h"
 
@@ -29,9 +31,33 @@ double seconds_since_1970() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
+// What sluice-cni counted, as text. Threading: the server's thread.
+class CniMetrics {
+ public:
+  CniMetrics(std::string file, const Logger& log) : file_(std::move(file)), log_(log) {}
+
+  std::string text() {
+    if (file_.empty()) return "";
+    const auto snapshot = callstats::read_snapshot(file_);
+    const auto error = snapshot ? std::string() : snapshot.error().to_string();
+    // Once, not at every scrape: a file of another version stays until sluice-cni replaces it.
+    if (error != last_error_ && !error.empty()) {
+      log_.warn("the statistics of sluice-cni can't be read", {{"error", error}});
+    }
+    last_error_ = error;
+    return snapshot ? metrics::cni_text(*snapshot) : "";
+  }
+
+ private:
+  std::string file_;
+  Logger log_;
+  std::string last_error_;
+};
+
 class MetricsObserver final : public Observer {
  public:
-  MetricsObserver(os::EventLoop& loop, broker::Broker& broker) : loop_(loop), broker_(broker) {}
+  MetricsObserver(os::EventLoop& loop, broker::Broker& broker, CniMetrics cni)
+      : loop_(loop), broker_(broker), cni_(std::move(cni)) {}
   ~MetricsObserver() override {
     if (timer_ != 0) loop_.cancel(timer_);
   }
@@ -40,7 +66,7 @@ class MetricsObserver final : public Observer {
     timer_ = loop_.every(kGaugesEvery, [this] { set_gauges(); });
     broker_.on_change([this] { set_gauges(); });
     metrics::HttpContent content;
-    content.metrics = [this] { return metrics_.text(); };
+    content.metrics = [this] { return metrics_.text() + cni_.text(); };
     content.unhealthy = [] { return std::string(); };
     content.not_ready = [this] {
       const std::lock_guard lock(mutex_);
@@ -98,6 +124,7 @@ class MetricsObserver final : public Observer {
   os::EventLoop& loop_;
   broker::Broker& broker_;
   metrics::PluginMetrics metrics_;
+  CniMetrics cni_;
   const kubelet::Front* kubelet_ = nullptr;
   const dra::Front* dra_ = nullptr;
   os::EventLoop::TimerId timer_ = 0;
@@ -117,12 +144,14 @@ class NoObserver final : public Observer {
 
 }  // namespace
 
-Result<std::unique_ptr<Observer>> Observer::make(os::EventLoop& loop, const std::string& address,
+Result<std::unique_ptr<Observer>> Observer::make(os::EventLoop& loop, const Settings& settings,
                                                  broker::Broker& broker, const Logger& log) {
-  if (address.empty()) return std::unique_ptr<Observer>(std::make_unique<NoObserver>());
-  auto observer = std::make_unique<MetricsObserver>(loop, broker);
-  auto served = observer->serve(address, log.named("metrics"));
-  if (!served) return fail(std::move(served).error().with("--metrics-address " + address));
+  if (settings.address.empty()) return std::unique_ptr<Observer>(std::make_unique<NoObserver>());
+  const auto metrics_log = log.named("metrics");
+  auto observer =
+      std::make_unique<MetricsObserver>(loop, broker, CniMetrics(settings.cni_stats, metrics_log));
+  auto served = observer->serve(settings.address, metrics_log);
+  if (!served) return fail(std::move(served).error().with("--metrics-address " + settings.address));
   return std::unique_ptr<Observer>(std::move(observer));
 }
 

@@ -18,8 +18,11 @@ namespace sluice::plugin {
 
 class Observer : public kubelet::Observer {
  public:
-  // `address`: "<address>:<port>", "" for no server.
-  static Result<std::unique_ptr<Observer>> make(os::EventLoop& loop, const std::string& address,
+  struct Settings {
+    std::string address;    // "<address>:<port>", "" for no server
+    std::string cni_stats;  // the file that sluice-cni counts in, "" for none
+  };
+  static Result<std::unique_ptr<Observer>> make(os::EventLoop& loop, const Settings& settings,
                                                 broker::Broker& broker, const Logger& log);
   virtual void watch(const kubelet::Front* kubelet, const dra::Front* dra) = 0;
 };

@@ -61,6 +61,9 @@ void add_behaviour(CLI::App& app, Options& options, Seconds& times) {
       "credentials for DRA (default: the pod's service account)", "SLUICE_KUBECONFIG");
   add(app, "--metrics-address", options.metrics_address,
       "serve /metrics, /healthz and /readyz on <address>:<port>", "SLUICE_METRICS_ADDRESS");
+  add(app, "--cni-stats-file", options.cni_stats_file,
+      "what sluice-cni counted, served with the metrics; empty: nothing of it",
+      "SLUICE_CNI_STATS_FILE");
   add(app, "--rescan-seconds", times.rescan, "between two looks without a reason",
       "SLUICE_RESCAN_SECONDS")
       ->check(CLI::Range(0.1, 3600.0));

@@ -17,6 +17,7 @@ struct Options {
   std::string node;                   // "": the host's name
   std::string kubeconfig;
   std::string metrics_address;  // "127.0.0.1:9102"; "": none
+  std::string cni_stats_file = "/run/sluice/cni-stats";
   bool check_config = false;
   std::string inventory;  // a saved one, for --check-config
   std::string save_inventory;

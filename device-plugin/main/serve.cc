@@ -84,7 +84,8 @@ class Plugin {
 };
 
 Status Plugin::start() {
-  SLUICE_TRY(observer_, Observer::make(loop_, options_.metrics_address, broker_, log_));
+  SLUICE_TRY(observer_, Observer::make(loop_, {options_.metrics_address, options_.cni_stats_file},
+                                       broker_, log_));
   kubelet_ = kubelet::Front::make(loop_,
                                   {options_.broker.kubelet_dir, mode_of(options_.registration),
                                    std::min<Duration>(options_.broker.rescan, kKubeletLook)},

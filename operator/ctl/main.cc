@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// sluicectl: looks into the offload engine and the device plugin of this node. Flags and printing
-// only.
+// sluicectl: looks into the offload engine and the device plugin of this node, and starts the CNI
+// plugin's repair. Flags and printing only.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
 #include <string>
 #include <type_traits>
+#include <vector>
 
 #include "common/api/devices.pb.h"
 #include "common/api/offload.pb.h"
 #include "operator/ctl/client.h"
 #include "operator/ctl/render.h"
+#include "operator/ctl/repair.h"
 
 namespace {
 
@@ -21,6 +23,7 @@ using sluice::api::Response;
 struct Flags {
   std::string socket = "/run/sluice/offload.sock";
   std::string devices_socket = "/run/sluice/device-plugin.sock";
+  std::string cni;
   bool json = false;
   bool connections = false;
   std::uint64_t id = 0;
@@ -88,6 +91,13 @@ int devices(const Flags& flags) {
   });
 }
 
+int repair(const Flags& flags, const std::vector<std::string>& arguments) {
+  const auto program = sluice::ctl::find_cni(flags.cni, sluice::ctl::cni_folders());
+  const auto error = program ? sluice::ctl::exec_repair(*program, arguments) : program.error();
+  std::fprintf(stderr, "sluicectl: %s\n", error.to_string().c_str());
+  return 1;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -118,6 +128,13 @@ int main(int argc, char** argv) {
   auto* delete_command = flows_command->add_subcommand(
       "delete", "Take one connection's flows out of the NIC; it goes on in the slow path");
   delete_command->add_option("id", flags.id, "The connection's id")->required();
+  auto* repair_command = app.add_subcommand(
+      "repair",
+      "Gets back what pods that are gone left behind: sluice-cni repair, with these arguments "
+      "(--dry-run: only says what)");
+  repair_command->add_option("--cni", flags.cni,
+                             "The program (default: beside this one, else in /opt/cni/bin)");
+  repair_command->allow_extras();
   CLI11_PARSE(app, argc, argv);
 
   if (devices_command->parsed() && engine_socket->count() > 0) {
@@ -126,6 +143,7 @@ int main(int argc, char** argv) {
                  "device plugin's comes after it: sluicectl devices --socket PATH\n");
     return 1;
   }
+  if (repair_command->parsed()) return repair(flags, repair_command->remaining());
   if (delete_command->parsed()) return delete_flow(flags);
   if (flows_command->parsed()) return flows(flags);
   if (ports_command->parsed()) return ports(flags);

@@ -105,4 +105,18 @@ Result<std::optional<PodDevices>> DeviceClient::devices_of(const std::string& po
   return std::optional<PodDevices>(std::move(*devices));
 }
 
+Status DeviceClient::is_there() const {
+  api::DevicesRequest request;
+  request.mutable_list_devices();
+  const auto later = [&](const std::string& why) {
+    return cni_fail(kTryAgainLater, "the device plugin at " + socket_ + ": " + why);
+  };
+  const auto answer = os::frame_call(socket_, request.SerializeAsString(), kDeadline);
+  if (!answer) return later(answer.error().to_string());
+  api::DevicesResponse response;
+  if (!response.ParseFromString(*answer)) return later("its answer is no DevicesResponse");
+  if (response.has_failure()) return later(response.failure().message().substr(0, 2000));
+  return {};
+}
+
 }  // namespace sluice::cni

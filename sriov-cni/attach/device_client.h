@@ -28,6 +28,9 @@ class DeviceClient {
   Result<std::optional<PodDevices>> devices_of(const std::string& pod_namespace,
                                                const std::string& pod) const;
 
+  // That it answers, for any pod.
+  Status is_there() const;
+
  private:
   std::string socket_;
 };

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sriov-cni/attach/engine_client.h"
 
-#include <chrono>
-
 #include "common/api/offload.pb.h"
 #include "common/os/frame_socket.h"
 
@@ -47,19 +45,67 @@ Result<NodeFacts> to_facts(const api::NodeInfo& info) {
   out.node = info.node();  // checked where it becomes a file name
   SLUICE_TRY(out.pod_block, Prefix4::parse(info.pod_cidr()));
   SLUICE_TRY(out.gateway, Ipv4::parse(info.gateway_ip()));
-  if (info.pod_mtu() < kMinMtu || info.pod_mtu() > kMaxMtu) {
-    return fail(Code::kInternal, "the engine's pod_mtu is " + std::to_string(info.pod_mtu()) +
-                                     "; allowed are 576 to 65535");
-  }
   out.pod_mtu = info.pod_mtu();
   out.sysfs_root = info.sysfs_root().empty() ? "/sys" : info.sysfs_root();
-  SLUICE_CHECK_OK(check_path("sysfs_root", out.sysfs_root, false));
   out.vf_control_socket = info.vf_control_socket();
-  SLUICE_CHECK_OK(check_path("vf_control_socket", out.vf_control_socket, true));
+  out.pending_directory = info.pending_directory();
+  SLUICE_CHECK_OK(check_facts(out));
   return out;
 }
 
+void fill(const Attachment& attachment, api::AttachRequest& out) {
+  out.set_id(attachment.id);
+  out.set_pod(attachment.pod);
+  out.set_interface(attachment.interface);
+  out.set_mac(attachment.mac.to_string());
+  out.set_ip(attachment.ip.to_string());
+  out.set_pci_address(attachment.pci);
+  out.set_veth(attachment.veth);
+  for (const auto& mapping : attachment.port_mappings) {
+    auto& to = *out.add_port_mappings();
+    to.set_host_port(mapping.host_port);
+    to.set_container_port(mapping.container_port);
+    to.set_protocol(mapping.protocol);
+    if (mapping.host_ip) to.set_host_ip(mapping.host_ip->to_string());
+  }
+}
+
 }  // namespace
+
+Status check_facts(const NodeFacts& facts) {
+  if (facts.pod_mtu < kMinMtu || facts.pod_mtu > kMaxMtu) {
+    return fail(Code::kInternal, "the engine's pod_mtu is " + std::to_string(facts.pod_mtu) +
+                                     "; allowed are 576 to 65535");
+  }
+  SLUICE_CHECK_OK(check_path("sysfs_root", facts.sysfs_root, false));
+  SLUICE_CHECK_OK(check_path("vf_control_socket", facts.vf_control_socket, true));
+  return check_path("pending_directory", facts.pending_directory, true);
+}
+
+Result<Attachment> to_attachment(const Record& record) {
+  Attachment out{record.id(), record.pod, record.key.interface, record.mac, {},
+                 "",          "",         record.port_mappings};
+  (record.vf ? out.pci : out.veth) = record.vf ? record.vf->pci : record.veth;
+  for (const auto& address : record.result.addresses) {
+    if (const auto ip = address.address.address.v4()) {
+      out.ip = *ip;
+      return out;
+    }
+  }
+  return fail(Code::kInvalid, "interface " + record.key.interface +
+                                  " has no IPv4 address, which the offload engine needs");
+}
+
+std::string attach_request_bytes(const Attachment& attachment) {
+  api::AttachRequest request;
+  fill(attachment, request);
+  return request.SerializeAsString();
+}
+
+bool is_away(const Error& error) {
+  return error.retry == Retry::kLater &&
+         (error.code == Code::kUnavailable || error.code == Code::kTimeout);
+}
 
 Result<NodeFacts> EngineClient::node_facts() const {
   api::Request request;
@@ -75,14 +121,7 @@ Result<NodeFacts> EngineClient::node_facts() const {
 
 Status EngineClient::attach(const Attachment& attachment) const {
   api::Request request;
-  auto* out = request.mutable_attach();
-  out->set_id(attachment.id);
-  out->set_pod(attachment.pod);
-  out->set_interface(attachment.interface);
-  out->set_mac(attachment.mac.to_string());
-  out->set_ip(attachment.ip.to_string());
-  out->set_pci_address(attachment.pci);
-  out->set_veth(attachment.veth);
+  fill(attachment, *request.mutable_attach());
   SLUICE_TRY(const auto response, call(socket_, request, kChangeDeadline));
   if (response.has_attach()) return {};
   return fail(Code::kInternal, "the offload engine answered something else than an attachment");
@@ -94,6 +133,18 @@ Status EngineClient::detach(const std::string& id) const {
   SLUICE_TRY(const auto response, call(socket_, request, kChangeDeadline));
   if (response.has_detach()) return {};
   return fail(Code::kInternal, "the offload engine answered something else than a detachment");
+}
+
+Result<std::string> EngineClient::check(const Attachment& attachment) const {
+  api::Request request;
+  fill(attachment, *request.mutable_check_attachment()->mutable_attachment());
+  SLUICE_TRY(const auto response, call(socket_, request, kQuestionDeadline));
+  if (!response.has_check_attachment()) {
+    return fail(Code::kInternal, "the offload engine answered something else than a check");
+  }
+  const auto& checked = response.check_attachment();
+  if (!checked.problem().empty()) return checked.problem().substr(0, 2000);
+  return std::string(checked.port().empty() ? "the attachment is unknown to it" : "");
 }
 
 }  // namespace sluice::cni

@@ -2,15 +2,18 @@
 // What the CNI asks the offload engine (common/api/offload.proto over a frame socket).
 //
 // Errors: an engine that isn't there, or doesn't answer in time, is Code::kUnavailable or kTimeout
-// with Retry::kLater. What it answers is checked before it is used.
+// with Retry::kLater (is_away()). What it answers is checked before it is used.
 #pragma once
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "common/base/addr.h"
 #include "common/base/clock.h"
 #include "common/base/result.h"
+#include "sriov-cni/config/net_config.h"
+#include "sriov-cni/journal/record.h"
 
 namespace sluice::cni {
 
@@ -21,7 +24,12 @@ struct NodeFacts {
   std::uint32_t pod_mtu = 0;
   std::string sysfs_root;
   std::string vf_control_socket;  // empty on real hardware
+  std::string pending_directory;  // empty: the engine takes nothing in later
+  bool operator==(const NodeFacts&) const = default;
 };
+
+// What others than the engine say of a node is checked by the same rules.
+Status check_facts(const NodeFacts& facts);
 
 struct Attachment {
   std::string id, pod, interface;
@@ -29,7 +37,14 @@ struct Attachment {
   Ipv4 ip;
   std::string pci;   // a VF's address, or
   std::string veth;  // the host side's name
+  std::vector<PortMapping> port_mappings;
 };
+
+// Code::kInvalid when it has no IPv4 address, without which the engine can do nothing for it.
+Result<Attachment> to_attachment(const Record& record);
+std::string attach_request_bytes(const Attachment& attachment);  // a serialized AttachRequest
+
+bool is_away(const Error& error);
 
 class EngineClient {
  public:
@@ -38,6 +53,8 @@ class EngineClient {
   Result<NodeFacts> node_facts() const;
   Status attach(const Attachment& attachment) const;  // returns when its rules are in place
   Status detach(const std::string& id) const;         // unknown to the engine: success
+  // What isn't as it should be; empty: all is.
+  Result<std::string> check(const Attachment& attachment) const;
 
  private:
   std::string socket_;

@@ -5,30 +5,30 @@
 #include <map>
 
 #include "sriov-cni/attach/device_client.h"
-#include "sriov-cni/attach/pod_side.h"
-#include "sriov-cni/attach/vf_port.h"
 #include "sriov-cni/config/cni_error.h"
+#include "sriov-cni/ports/pod_side.h"
+#include "sriov-cni/ports/vf.h"
 
 namespace sluice::cni {
 namespace {
 
 // The sandbox of a record that is still there is gone: since when, at the latest. The DEL that
 // would note it may come late or never.
-std::uint64_t noted_end(const Record& record, const RecordStore& records, std::uint64_t now) {
-  const auto address = nic::PciAddress::parse(record.pci);
+std::uint64_t noted_end(const Record& record, const Journal& journal, std::uint64_t now) {
+  const auto address = nic::PciAddress::parse(record.vf->pci);
   if (!address) return 0;
-  const auto last = records.last_use(*address);
+  const auto last = journal.last_use(*address);
   const bool noted = last && last->pod == record.pod && last->pod_uid == record.pod_uid &&
                      last->given == record.given && last->given_by == record.given_by;
   if (noted) return last->ended;
   // Can't it be noted, the next call waits anew: the disk is full, and ADD fails anyway.
-  [[maybe_unused]] const auto kept = records.remember(record, now);
+  [[maybe_unused]] const auto kept = journal.remember(record, now);
   return now;
 }
 
 // Of the listed devices: who has them by the records, or had them last.
 Result<std::map<std::string, Holder>> holders_of(const std::vector<ListedDevice>& devices,
-                                                 const RecordStore& records) {
+                                                 const Journal& journal) {
   std::map<std::string, Holder> out;
   if (devices.empty()) return out;
   const auto now = unix_seconds();
@@ -39,20 +39,20 @@ Result<std::map<std::string, Holder>> holders_of(const std::vector<ListedDevice>
   for (const auto& device : devices) {
     const auto address = nic::PciAddress::parse(device.id);
     if (!address) continue;
-    if (auto last = records.last_use(*address)) {
+    if (auto last = journal.last_use(*address)) {
       out[device.id] = {std::move(last->pod), std::move(last->pod_uid),  false,
                         last->given,          std::move(last->given_by), std::move(last->claim),
                         settled(last->ended)};
     }
   }
-  SLUICE_TRY(const auto all, records.load_all());
-  for (const auto& record : all) {
-    if (record.pci.empty() || record.port_returned) continue;
+  SLUICE_TRY(const auto contents, journal.load_all());
+  for (const auto& record : contents.records) {
+    if (!record.vf || record.stage == Stage::kPortReturned) continue;
     const bool living = living_namespace(record, "").has_value();
     Holder holder{record.pod,      record.pod_uid, living, record.given,
                   record.given_by, record.claim,   false};
-    if (!living) holder.settled = settled(noted_end(record, records, now));
-    out[record.pci] = std::move(holder);
+    if (!living) holder.settled = settled(noted_end(record, journal, now));
+    out[record.vf->pci] = std::move(holder);
   }
   return out;
 }
@@ -113,7 +113,7 @@ std::vector<Wanted> name_ports(const std::vector<ListedDevice>& devices,
 }
 
 Result<std::vector<Wanted>> wanted_ports(const NetConfig& config, const Invocation& call,
-                                         const RecordStore& records, const std::string& sysfs_root,
+                                         const Journal& journal, const std::string& sysfs_root,
                                          const Logger& log) {
   if (config.device) return std::vector<Wanted>{{call.interface, config.device, 0, "", {}}};
   if (config.ask_plugin == AskPlugin::kNever) return only_veth(call.interface);
@@ -131,7 +131,7 @@ Result<std::vector<Wanted>> wanted_ports(const NetConfig& config, const Invocati
     return cni_fail(kTryAgainLater, "there is no device plugin at " + config.device_plugin_socket +
                                         ", and the configuration says devicePlugin 'required'");
   }
-  SLUICE_TRY(const auto holders, holders_of(found->devices, records));
+  SLUICE_TRY(const auto holders, holders_of(found->devices, journal));
   auto selection = select_own(found->devices, {call.pod, call.pod_uid, found->instance}, holders);
   if (!selection.doubtful.empty()) {
     const auto& first = selection.doubtful.front();

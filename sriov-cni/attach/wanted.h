@@ -18,10 +18,10 @@
 #include "common/base/log.h"
 #include "common/base/result.h"
 #include "common/nic/inventory.h"
-#include "sriov-cni/attach/record.h"
 #include "sriov-cni/attach/selection.h"
 #include "sriov-cni/config/environment.h"
 #include "sriov-cni/config/net_config.h"
+#include "sriov-cni/journal/journal.h"
 
 namespace sluice::cni {
 
@@ -37,7 +37,7 @@ struct Wanted {
 
 // At least one, CNI_IFNAME's first. Nothing is changed.
 Result<std::vector<Wanted>> wanted_ports(const NetConfig& config, const Invocation& call,
-                                         const RecordStore& records, const std::string& sysfs_root,
+                                         const Journal& journal, const std::string& sysfs_root,
                                          const Logger& log);
 
 // The names, for devices that are interfaces all: pure. `resource`: the network's, or empty.

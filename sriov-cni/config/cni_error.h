@@ -12,11 +12,15 @@
 namespace sluice::cni {
 
 inline constexpr int kIncompatibleVersion = 1;
+inline constexpr int kUnsupportedField = 2;
 inline constexpr int kInvalidEnvironment = 4;
 inline constexpr int kIoFailure = 5;
 inline constexpr int kDecodeFailure = 6;
 inline constexpr int kInvalidConfig = 7;
 inline constexpr int kTryAgainLater = 11;
+// STATUS only.
+inline constexpr int kNotAvailable = 50;
+inline constexpr int kLimitedConnectivity = 51;  // and pods that are there may be cut off
 // Ours, from 100 on as the specification wants.
 inline constexpr int kExists = 101;
 inline constexpr int kNotFound = 102;

@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// The network configuration on stdin, validated.
+// The network configuration on stdin, validated: our own keys, and those of sriov-cni and
+// ib-sriov-cni as they are.
 //
-// Contract: on ADD an unknown key is an error (code 7) that names the nearest known one; keys with
-// a '.' or a '/' belong to others and are accepted. On DEL only what DEL needs is read, because a
-// configuration that became invalid must not keep its pods from going.
-// Source: CNI SPEC 1.1.0 section 1, CONVENTIONS.md (runtimeConfig, args).
+// Contract: on ADD and CHECK an unknown key is an error (code 7) that names the nearest known one;
+// keys with a '.' or a '/' belong to others and are accepted. The dialects of other plugins accept
+// unknown keys, as those plugins do. On DEL, GC and STATUS only what they need is read, because a
+// configuration that became invalid must not keep its pods from going: paths are checked all the
+// same, anything else that is wrong counts as missing. On STATUS what an ADD would need of the
+// engine, the device plugin and ipam is checked too.
+// The dialects of other plugins take their keys in any case of letters, as those plugins do.
+// Errors: code 1 for versions, 6 for what is no JSON, 2 for wishes that nothing can act on, 4 for
+// CNI_ARGS, else 7.
+// Source: CNI SPEC 1.1.0 section 1, CONVENTIONS.md (runtimeConfig, args); the keys of the others:
+// their documentation.
 #pragma once
 
 #include <cstdint>
@@ -13,13 +21,24 @@
 #include <string_view>
 #include <vector>
 
+#include "common/base/ip.h"
 #include "common/base/result.h"
 #include "common/nic/inventory.h"
+#include "sriov-cni/config/attachment_key.h"
+#include "sriov-cni/config/cni_result.h"
 #include "sriov-cni/config/environment.h"
+#include "sriov-cni/config/vf_wish.h"
 
 namespace sluice::cni {
 
 inline constexpr std::size_t kMaxConfigBytes = std::size_t{4} << 20U;
+
+// Whose configuration it is, by its `type`.
+enum class Dialect : std::uint8_t {
+  kSluice,   // "sluice-cni", and every name that is none of the others
+  kSriov,    // "sriov"
+  kIbSriov,  // "ib-sriov"
+};
 
 // Whether the device plugin is asked for the pod's devices when the configuration names none.
 enum class AskPlugin : std::uint8_t {
@@ -28,21 +47,77 @@ enum class AskPlugin : std::uint8_t {
   kNever,     // for networks whose VFs a meta-plugin hands out
 };
 
+// "offload": what the attachment has to do with the offload engine.
+enum class EngineUse : std::uint8_t {
+  kRequired,  // engine away: try again later. Sluice's own default
+  kOptional,  // engine away: attached without offload, the engine catches up
+  kNever,     // a plain VF, switched as its NIC does. The default of the other dialects
+};
+
+enum class IpamKind : std::uint8_t {
+  kNone,       // no addresses
+  kNodeBlock,  // of the node's pod block, that the engine names; only with an engine
+  kPool,       // "type": "sluice"
+  kDelegate,   // any other type: a plugin in CNI_PATH
+};
+
+// runtimeConfig.portMappings
+struct PortMapping {
+  std::uint16_t host_port = 0, container_port = 0;
+  std::string protocol;           // "tcp", "udp"
+  std::optional<IpAddr> host_ip;  // unset: all of the node's
+  bool operator==(const PortMapping&) const = default;
+};
+
 struct NetConfig {
   std::string cni_version;
   std::string name;
+  std::string type;
+  std::string network_reference;  // networkReference: "<namespace>/<name>" of the network's object
+  Dialect dialect = Dialect::kSluice;
+  std::string text;  // all of it, as it came: what a delegate gets
+
+  EngineUse engine = EngineUse::kRequired;
   std::string engine_socket = "/run/sluice/offload.sock";
   std::string state_dir = "/var/lib/sluice";
+  std::string baseline_dir = "/run/sluice/baselines";
+  std::string stats_file = "/run/sluice/cni-stats";
+  // For networks without an engine; with one, it says them.
+  std::string sysfs_root = "/sys";
+  std::string vf_control_socket;  // a simulated NIC's
+
   std::optional<nic::PciAddress> device;  // unset: what the device plugin says, else a veth
   std::string device_plugin_socket = "/run/sluice/device-plugin.sock";
   AskPlugin ask_plugin = AskPlugin::kOptional;
   std::string resource;              // whose first device is the pod's first interface; empty: any
-  std::optional<std::uint32_t> mtu;  // unset: the node's pod MTU
+  std::optional<std::uint32_t> mtu;  // unset: the node's pod MTU, or without an engine the VF's own
+  VfWish vf;
+
+  IpamKind ipam = IpamKind::kNone;
+  std::string ipam_type;                      // of a delegate
+  std::string ipam_text;                      // the ipam object
+  std::vector<IpPrefix> requested_addresses;  // runtimeConfig.ips, args.cni.ips, CNI_ARGS IP
+  CniDns dns;  // dns, runtimeConfig.dns: nothing is done with it, it goes into the result
+  std::vector<PortMapping> port_mappings;
+  std::string device_info_file;  // runtimeConfig.CNIDeviceInfoFile; empty: none is wanted
+
+  std::optional<CniResult> previous;  // prevResult
+  // GC's cni.dev/valid-attachments; unset: the key is missing.
+  std::optional<std::vector<AttachmentKey>> valid_attachments;
+
+  bool log_debug = false;
+  std::string log_file;  // empty: stderr
 };
 
 const std::vector<std::string_view>& supported_versions();  // oldest first
 
-Result<NetConfig> parse_config(std::string_view text, Verb verb);
+// `call` has CNI_ARGS' part (MAC, IP), which goes before the configuration's own but not before
+// runtimeConfig.
+Result<NetConfig> parse_config(std::string_view text, const Invocation& call);
+
+// "This network must be told which VF": for a configuration without deviceID when no VF was found
+// for it otherwise.
+Error no_device_error(const NetConfig& config);
 
 // The version to answer an error in: the configuration's own where it can be read and is supported.
 std::string version_for_errors(std::string_view text);

@@ -6,35 +6,36 @@
 // Errors: Code::kExhausted names the block.
 #pragma once
 
+#include <optional>
 #include <string>
-#include <vector>
 
 #include "common/base/addr.h"
 #include "common/base/result.h"
+#include "sriov-cni/ipam/address_store.h"
 
 namespace sluice::cni {
 
+// What an allocation has to heed beside the block.
+struct BlockWish {
+  std::optional<Ipv4> gateway;    // never given
+  std::optional<Ipv4> requested;  // this one or none
+};
+
 class BlockStore {
  public:
-  // `state_dir`/ipam/<node>; made when missing. `node` is checked: it becomes a directory's name.
+  // `state_dir`/ipam/<node>; made by the first allocation. `node` is checked: it becomes a
+  // directory's name.
   static Result<BlockStore> open(const std::string& state_dir, const std::string& node);
 
-  Result<Ipv4> allocate(const Prefix4& block, const std::string& owner);
+  Result<Ipv4> allocate(const Prefix4& block, const std::string& owner, const BlockWish& wish = {});
   Status release(const std::string& owner);  // has none: success
+  Result<AddressOwners> held() const;
+  // Code::kExhausted when an allocation without a request would be.
+  Status check_room(const Prefix4& block, const BlockWish& wish) const;
 
  private:
   explicit BlockStore(std::string directory) : directory_(std::move(directory)) {}
-  struct Entry {
-    Ipv4 ip;
-    std::string owner;
-  };
-  Result<std::vector<Entry>> entries() const;
-  std::string path_of(Ipv4 ip) const { return directory_ + "/" + ip.to_string(); }
-
   std::string directory_;
 };
-
-// In every node's store below `state_dir`: for a DEL that has no record of its attachment.
-Status release_everywhere(const std::string& state_dir, const std::string& owner);
 
 }  // namespace sluice::cni

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Kubernetes programs: built from their Go modules once, then found in a cache.
+"""Programs that Debian doesn't have: built from their Go modules once, then found in a cache.
 
 Each folder of tests/kubernetes/modules is a Go module without code: `tool` lines name programs,
 go.mod and go.sum pin every module that is in them. A product's cache folder is named by all that
@@ -21,16 +21,17 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Iterator, TextIO
+from typing import Any, Callable, Iterator, Sequence, TextIO
 
 from cluster import ROOT
 from lab.shell import LabError, run, tail
 
 MODULES = ROOT / "tests/kubernetes/modules"
-PRODUCTS = ("etcd", "containerd", "kubernetes")
+CLUSTER = ("etcd", "containerd", "kubernetes")
+CNI = "cni"  # cnitool and the reference plugins, which tests want without a cluster
 GO_MINUTES = 10  # to find or fetch one
 BUILD_MINUTES = 20  # of one product; about 6 on two cores
-OTHERS_MINUTES = 30  # for all products, when somebody else builds them
+OTHERS_MINUTES = 30  # when somebody else builds products
 PROGRESS_SECONDS = 30.0
 UNUSED_DAYS = 30
 ENVIRONMENT = {
@@ -61,10 +62,19 @@ def cache_dir() -> Path:
 
 
 def provide(say: Say = lambda text: None) -> Binaries:
+    return Binaries(**_provide(CLUSTER, say))
+
+
+def provide_cni(say: Say = lambda text: None) -> Path:
+    """The folder with cnitool, host-local, static, bridge, tuning and portmap: a CNI_PATH."""
+    return _provide((CNI,), say)[CNI]
+
+
+def _provide(products: Sequence[str], say: Say) -> dict[str, Path]:
     """Builds what the cache doesn't have. Two at once: the second waits, and then finds it."""
-    go = _find_go()
+    go = _find_go(products)
     version = run([str(go), "env", "GOVERSION"], env=ENVIRONMENT).stdout.strip()
-    folders = {product: cache_dir() / f"{product}-{_key(product, version)}" for product in PRODUCTS}
+    folders = {product: cache_dir() / f"{product}-{_key(product, version)}" for product in products}
     if missing := [name for name, folder in folders.items() if not folder.is_dir()]:
         with _lock(say):
             for product in missing:
@@ -73,16 +83,18 @@ def provide(say: Say = lambda text: None) -> Binaries:
             _trim(folders)
     for folder in folders.values():
         os.utime(folder)
-    return Binaries(**folders)
+    return folders
 
 
-def _find_go() -> Path:
+def _find_go(products: Sequence[str]) -> Path:
     """scripts/go finds one that is new enough, or installs one."""
-    wanted = max(_go_line(product) for product in PRODUCTS)
+    wanted = max(_go_line(product) for product in products)
     command = [str(ROOT / "scripts/go"), ".".join(map(str, wanted))]
     with tempfile.TemporaryFile("w+") as output:
         if _run_group(command, "looking for a Go", GO_MINUTES, stdout=output) != 0:
-            raise LabError("no Go that is new enough (see above), so Kubernetes can't be built")
+            raise LabError(
+                f"no Go that is new enough (see above) to build {', '.join(products)} with"
+            )
         output.seek(0)
         return Path(output.read().strip())
 
@@ -138,7 +150,7 @@ def _lock(say: Say) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("somebody else builds Kubernetes; waiting for that")
+            say("somebody else builds programs; waiting for that")
             _await_lock(file)
         yield
 
@@ -151,7 +163,7 @@ def _await_lock(file: TextIO) -> None:
         except BlockingIOError as error:
             if time.monotonic() > deadline:
                 raise LabError(
-                    f"somebody has been building Kubernetes for {OTHERS_MINUTES} minutes: "
+                    f"somebody has been building programs for {OTHERS_MINUTES} minutes: "
                     f"`fuser {file.name}` says who"
                 ) from error
         time.sleep(1)
@@ -214,7 +226,7 @@ def _trim(wanted: dict[str, Path]) -> None:
     if all(folder.is_dir() for folder in wanted.values()):
         shutil.rmtree(cache_dir() / "go-build", ignore_errors=True)
     oldest = time.time() - UNUSED_DAYS * 86400
-    for product in PRODUCTS:
+    for product, current in wanted.items():
         for folder in cache_dir().glob(f"{product}-*"):
-            if folder != wanted[product] and folder.stat().st_mtime < oldest:
+            if folder != current and folder.stat().st_mtime < oldest:
                 shutil.rmtree(folder, ignore_errors=True)

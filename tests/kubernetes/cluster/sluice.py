@@ -53,9 +53,14 @@ def programs(bin_dir: Path, node: str, manifest: Path, kubeconfig: Path) -> dict
 
 
 def cni_configuration() -> str:
-    plugin = {"type": "sluice-cni", "engineSocket": ENGINE_SOCKET, "stateDir": STATE_DIR}
-    # Not 1.1.0: with it containerd asks for STATUS, and without an answer the node isn't Ready.
-    return json.dumps({"cniVersion": "1.0.0", "name": "sluice", "plugins": [plugin]}, indent=1)
+    """1.1.0: containerd asks for STATUS, and without a good answer the node isn't Ready."""
+    plugin = {
+        "type": "sluice-cni",
+        "engineSocket": ENGINE_SOCKET,
+        "stateDir": STATE_DIR,
+        "capabilities": {"portMappings": True},
+    }
+    return json.dumps({"cniVersion": "1.1.0", "name": "sluice", "plugins": [plugin]}, indent=1)
 
 
 def engine_manifest(nodes: list[dict]) -> str:

@@ -56,6 +56,13 @@ def pod(name: str, vfs: int = 0, node: str = "", template: str = "") -> dict:
     }
 
 
+def with_host_port(document: dict, port: int) -> dict:
+    """The pod with its server's port on the node, too."""
+    container = document["spec"]["containers"][0]
+    container["ports"] = [{"containerPort": PORT, "hostPort": port}]
+    return document
+
+
 def deployment(
     name: str, replicas: int, vfs: int = 0, node: str = "", template: str = ""
 ) -> dict:

@@ -25,7 +25,10 @@ TEST_CASE("which CNI code an Error is") {
   CHECK(code_of(Code::kInternal) == kInternal);
   CHECK(code_of(Code::kNotFound) == kNotFound);
   CHECK(code_of(Code::kPermission) == kPermission);
-  CHECK(cni_code(cni_fail(kIncompatibleVersion, "x").value()) == kIncompatibleVersion);
+  for (const int code : {kIncompatibleVersion, kUnsupportedField, kTryAgainLater, kNotAvailable,
+                         kLimitedConnectivity}) {
+    CHECK(cni_code(cni_fail(code, "x").value()) == code);
+  }
 }
 
 TEST_CASE("the error object") {

@@ -25,6 +25,7 @@ const Map kGood = {{"CNI_COMMAND", "ADD"},
                    {"CNI_CONTAINERID", "abc-1"},
                    {"CNI_NETNS", "/run/netns/x"},
                    {"CNI_IFNAME", "eth0"},
+                   {"CNI_PATH", "/opt/cni/bin"},
                    {"CNI_ARGS", "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web-0;X=a=b"}};
 
 Map with(const char* name, const std::string& value) {
@@ -34,17 +35,19 @@ Map with(const char* name, const std::string& value) {
 }
 
 TEST_CASE("verbs") {
-  CHECK(read_verb(from(kGood)).value() == Verb::kAdd);
-  CHECK(read_verb(from({{"CNI_COMMAND", "DEL"}})).value() == Verb::kDel);
-  CHECK(read_verb(from({{"CNI_COMMAND", "VERSION"}})).value() == Verb::kVersion);
-  for (const char* other : {"CHECK", "GC", "STATUS", "add", ""}) {
+  for (const auto verb :
+       {Verb::kAdd, Verb::kDel, Verb::kCheck, Verb::kGc, Verb::kStatus, Verb::kVersion}) {
+    CHECK(read_verb(from({{"CNI_COMMAND", std::string(to_string(verb))}})).value() == verb);
+  }
+  for (const char* other : {"add", "ADD ", "REPAIR", ""}) {
     INFO(other);
     const auto verb = read_verb(from({{"CNI_COMMAND", other}}));
     REQUIRE_FALSE(verb);
     CHECK(cni_code(verb.error()) == kInvalidEnvironment);
+    CHECK(verb.error().message.find("ADD, DEL, CHECK, GC, STATUS, VERSION") != std::string::npos);
   }
-  CHECK(read_verb(from({{"CNI_COMMAND", "GC"}})).error().message.find("unsupported") !=
-        std::string::npos);
+  CHECK(read_verb(from({})).error().message.find("CNI_COMMAND is missing") == 0);
+  CHECK(read_verb(from({{"CNI_COMMAND", "UP"}})).error().message.find("CNI_COMMAND is 'UP'") == 0);
 }
 
 TEST_CASE("a complete ADD") {
@@ -60,11 +63,29 @@ TEST_CASE("a complete ADD") {
   CHECK(with_uid.value().pod_uid == "4-f");
 }
 
-TEST_CASE("all missing variables are named at once") {
-  const auto call = read_invocation(Verb::kAdd, from({{"CNI_CONTAINERID", "a"}}));
-  REQUIRE_FALSE(call);
-  CHECK(call.error().message == "required variables are missing: CNI_IFNAME, CNI_NETNS");
+TEST_CASE("each verb's variables; all that are missing are named at once") {
+  struct Row {
+    Verb verb;
+    std::string missing;
+  };
+  for (const auto& row :
+       std::vector<Row>{{Verb::kAdd, "CNI_CONTAINERID, CNI_NETNS, CNI_IFNAME, CNI_PATH"},
+                        {Verb::kCheck, "CNI_CONTAINERID, CNI_NETNS, CNI_IFNAME, CNI_PATH"},
+                        {Verb::kDel, "CNI_CONTAINERID, CNI_IFNAME"},
+                        {Verb::kGc, "CNI_PATH"},
+                        {Verb::kStatus, "CNI_PATH"}}) {
+    INFO(to_string(row.verb));
+    for (const Map& none : {Map{}, Map{{"CNI_PATH", ""}, {"CNI_IFNAME", ""}}}) {
+      const auto call = read_invocation(row.verb, from(none));
+      REQUIRE_FALSE(call);
+      CHECK(cni_code(call.error()) == kInvalidEnvironment);
+      CHECK(call.error().message == "required variables are missing: " + row.missing);
+    }
+    CHECK(read_invocation(row.verb, from(kGood)));
+  }
+  CHECK(read_invocation(Verb::kVersion, from({})));
   CHECK(read_invocation(Verb::kDel, from({{"CNI_CONTAINERID", "a"}, {"CNI_IFNAME", "eth0"}})));
+  CHECK(read_invocation(Verb::kGc, from({{"CNI_PATH", "/x"}})).value().plugin_path == "/x");
 }
 
 TEST_CASE("values that are refused") {
@@ -81,6 +102,13 @@ TEST_CASE("values that are refused") {
       {"CNI_IFNAME", "a:1"},
       {"CNI_IFNAME", "sixteencharacter"},
       {"CNI_NETNS", std::string(5000, 'x')},
+      {"CNI_PATH", std::string(70000, 'x')},
+      {"CNI_ARGS", std::string(70000, 'x')},
+      {"CNI_ARGS", "GATEWAY=10.0.0.1"},
+      {"CNI_ARGS", "mac=02:00:00:00:00:01"},
+      {"CNI_ARGS", "IgnoreUnknown=yes;X=1"},
+      {"CNI_ARGS", "IgnoreUnknown=0;X=1"},
+      {"CNI_ARGS", "MAC=02:00:00:00:00:01;;IP=10.0.0.1"},
       {"CNI_ARGS", "K8S_POD_NAME"},
       {"CNI_ARGS", "=x"},
       {"CNI_ARGS", "Strange=1"},
@@ -95,13 +123,83 @@ TEST_CASE("values that are refused") {
     REQUIRE_FALSE(call);
     CHECK(cni_code(call.error()) == kInvalidEnvironment);
     CHECK(call.error().message.find(name) != std::string::npos);
+    CHECK(call.error().message.size() < 400);
+    CHECK_FALSE(read_invocation(Verb::kCheck, from(with(name, value))));
   }
 }
 
-TEST_CASE("DEL doesn't look at CNI_ARGS; a runtime without Kubernetes has a pod all the same") {
-  CHECK(read_invocation(Verb::kDel, from(with("CNI_ARGS", "garbage"))));
+TEST_CASE("CNI_ARGS never keeps anything from going") {
+  for (const auto verb : {Verb::kDel, Verb::kGc, Verb::kStatus}) {
+    const auto call = read_invocation(verb, from(with("CNI_ARGS", "garbage;MAC")));
+    REQUIRE(call);
+    CHECK(call->args == "garbage;MAC");
+    CHECK(call->args_mac.empty());
+  }
+}
+
+TEST_CASE("a runtime without Kubernetes has a pod all the same") {
   CHECK(read_invocation(Verb::kAdd, from(with("CNI_ARGS", ""))).value().pod == "-/abc-1");
-  CHECK(read_invocation(Verb::kAdd, from(with("CNI_ARGS", "IgnoreUnknown=true;X=1;"))));
+  CHECK(read_invocation(Verb::kAdd, from(with("CNI_ARGS", "K8S_POD_NAME=a"))).value().pod ==
+        "-/abc-1");
+}
+
+TEST_CASE("CNI_ARGS: MAC and IP are handed on, others by IgnoreUnknown only") {
+  for (const auto verb : {Verb::kAdd, Verb::kCheck}) {
+    const auto call = read_invocation(
+        verb, from(with("CNI_ARGS", "MAC=02:00:00:00:00:01;IP=10.0.0.5/24,fd00::5/64;")));
+    REQUIRE(call);
+    CHECK(call->args_mac == "02:00:00:00:00:01");
+    CHECK(call->args_ip == "10.0.0.5/24,fd00::5/64");
+    CHECK(call->args == "MAC=02:00:00:00:00:01;IP=10.0.0.5/24,fd00::5/64;");
+  }
+  for (const char* word : {"1", "true", "True", "TRUE"}) {
+    const auto args = "X=1;IgnoreUnknown=" + std::string(word) + ";GATEWAY=10.0.0.1";
+    CHECK(read_invocation(Verb::kAdd, from(with("CNI_ARGS", args))));
+  }
+}
+
+TEST_CASE("the namespace override") {
+  CHECK_FALSE(read_invocation(Verb::kAdd, from(kGood)).value().own_netns);
+  const auto own = [](const char* word) {
+    return read_invocation(Verb::kAdd, from(with("CNI_NETNS_OVERRIDE", word))).value().own_netns;
+  };
+  CHECK(own("1"));
+  CHECK(own("TRUE"));
+  CHECK_FALSE(own("0"));
+}
+
+TEST_CASE("TRACEPARENT: a valid one is kept, any other is as if there were none") {
+  const std::string good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+  struct Row {
+    std::string text;
+    bool kept;
+  };
+  const std::vector<Row> rows = {
+      {good, true},
+      {"cc" + good.substr(2), true},
+      {"cc" + good.substr(2) + "-later", true},
+      {"", false},
+      {good + "-x", false},
+      {good.substr(0, 54), false},
+      {"cc" + good.substr(2) + "x", false},
+      {"cc" + good.substr(2) + "-" + std::string(300, 'x'), false},
+      {"ff" + good.substr(2), false},
+      {"00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01", false},
+      {"00-00000000000000000000000000000000-00f067aa0ba902b7-01", false},
+      {"00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01", false},
+      {"00_4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", false},
+      {"00-4bf92f3577b34da6a3ce929d0e0e473g-00f067aa0ba902b7-01", false}};
+  for (const auto& row : rows) {
+    INFO(row.text);
+    const auto call = read_invocation(Verb::kAdd, from(with("TRACEPARENT", row.text)));
+    REQUIRE(call);
+    CHECK(call->trace_parent == (row.kept ? row.text : ""));
+  }
+}
+
+TEST_CASE("the about text names the versions") {
+  CHECK(about_text().find("sluice-cni") == 0);
+  CHECK(about_text().find("0.1.0 0.2.0 0.3.0 0.3.1 0.4.0 1.0.0 1.1.0\n") != std::string::npos);
 }
 
 }  // namespace

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// CHECK: is an attachment as its ADD left it?
+//
+// Contract: changes nothing. Looks at the port, the pod's side, the addresses' reservation, the
+// engine's rules, and that prevResult is about what is there. What later plugins of the chain did
+// is accepted: further addresses, routes and interfaces, and another MAC or MTU where prevResult
+// says so. Errors: kCheckFailed with all that was found; kWaitingForEngine where nothing is wrong
+// but that the engine was away at ADD and hasn't taken the attachment in yet; kUnknownContainer
+// when nothing is recorded of it.
+#pragma once
+
+#include "common/base/result.h"
+#include "sriov-cni/attach/context.h"
+
+namespace sluice::cni {
+
+inline constexpr int kUnknownContainer = 3;
+inline constexpr int kCheckFailed = 110;
+inline constexpr int kWaitingForEngine = 111;
+
+Status check(Context& context);
+
+}  // namespace sluice::cni

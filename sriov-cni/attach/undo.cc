@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sriov-cni/attach/undo.h"
+
+#include <algorithm>
+#include <set>
+
+#include "common/os/files.h"
+#include "sriov-cni/attach/addressing.h"
+#include "sriov-cni/attach/engine_client.h"
+#include "sriov-cni/attach/facts_cache.h"
+#include "sriov-cni/attach/locks.h"
+#include "sriov-cni/attach/pending.h"
+#include "sriov-cni/attach/salvage.h"
+#include "sriov-cni/journal/leftovers.h"
+#include "sriov-cni/ports/pod_side.h"
+#include "sriov-cni/ports/veth.h"
+#include "sriov-cni/ports/vf.h"
+
+namespace sluice::cni {
+
+using callstats::Step;
+
+Status Undoer::attachment(const AttachmentKey& key, const std::string& netns) {
+  SLUICE_TRY(const auto keys, interfaces_of(key));
+  std::set<std::string> vfs;
+  for (const auto& one_of : keys) {
+    const auto record = journal_.load(one_of.id());
+    if (record && *record && (*record)->vf) vfs.insert((*record)->vf->pci);
+  }
+  SLUICE_TRY(const auto locks, context_.times.time(Step::kLock, [&] {
+    return lock_vfs(context_.config.state_dir, vfs);
+  }));
+  FirstError first;
+  for (const auto& one_of : keys) first.keep(interface(one_of, netns));
+  return std::move(first).take();
+}
+
+// The interfaces of one ADD, the first one last.
+Result<std::vector<AttachmentKey>> Undoer::interfaces_of(const AttachmentKey& key) const {
+  std::vector<AttachmentKey> keys;
+  const auto record = journal_.load(key.id());
+  if (record && *record) {
+    for (const auto& other : (*record)->others) keys.push_back({key.container_id, other});
+  } else {
+    // The first one's may have gone already, with another ADD that took its VF or in an earlier
+    // try; or it can't be read.
+    SLUICE_TRY(const auto contents, journal_.load_all());
+    for (const auto& other : contents.records) {
+      if (other.key.container_id == key.container_id && other.first == key.interface) {
+        keys.push_back(other.key);
+      }
+    }
+  }
+  std::reverse(keys.begin(), keys.end());
+  keys.push_back(key);
+  return keys;
+}
+
+Status Undoer::interface(const AttachmentKey& key, const std::string& netns) {
+  FirstError first;
+  first.keep(what_is_known(key, netns));
+  first.keep(journal_.remove_leftovers_of(key.id()));
+  return std::move(first).take();
+}
+
+Status Undoer::what_is_known(const AttachmentKey& key, const std::string& netns) {
+  // Read again: while this call waited for the locks, an ADD may have taken the VF from our dead
+  // pod.
+  auto record = journal_.load(key.id());
+  if (!record) {
+    // What a later version wrote is for a later version.
+    if (record.error().code != Code::kInvalid) return fail(std::move(record).error());
+    return damaged(key, netns, record.error());
+  }
+  if (!*record) return unknown(key, netns);
+  const auto pod = living_namespace(**record, netns);
+  return one(std::move(**record), pod ? &*pod : nullptr, netns);
+}
+
+Status Undoer::one(Record record, const os::NetNs* pod, const std::string& netns) {
+  FirstError first;
+  auto told = context_.times.time(Step::kEngine, [&] { return tell_engine(record); });
+  if (told) record.engine = EngineState::kNone;
+  first.keep(std::move(told));
+  if (record.stage != Stage::kPortReturned) {
+    auto back = context_.times.time(Step::kMove, [&] { return return_port(record, pod); });
+    if (back) record.stage = Stage::kPortReturned;
+    first.keep(std::move(back));
+  }
+  if (first.ok()) {
+    first.keep(context_.times.time(Step::kIpam, [&] { return release(record, netns); }));
+  }
+  remove_device_info(record);
+  return context_.times.time(Step::kJournal, [&]() -> Status {
+    if (first.ok()) return journal_.remove(record.id());
+    if (record.stage == Stage::kPortReturned) first.keep(journal_.save(record));
+    return std::move(first).take();
+  });
+}
+
+// One that stays behind misleads nobody: its name is this attachment's alone.
+void Undoer::remove_device_info(const Record& record) {
+  if (record.device_info_file.empty()) return;
+  auto removed = os::remove_file(record.device_info_file);
+  if (removed) removed = remove_leftovers(record.device_info_file);
+  if (!removed) {
+    context_.log.warn("could not remove a device-info file", {{"error", removed.error()}});
+  }
+}
+
+Status Undoer::tell_engine(const Record& record) {
+  if (record.engine == EngineState::kNone) return {};
+  bool waiting = false;
+  if (!record.pending_directory.empty()) {
+    SLUICE_TRY(waiting, take_pending_back(record.pending_directory, id_hash(record.id())));
+  }
+  if (waiting && record.engine == EngineState::kPending) return {};
+  return EngineClient(record.engine_socket).detach(record.id());
+}
+
+Status Undoer::return_port(const Record& record, const os::NetNs* pod) {
+  if (record.kind == PortKind::kVeth) return delete_veth(record);
+  SLUICE_CHECK_OK(return_vf(context_.nics, record, pod));
+  // Only a hint for a pod of the same name; nothing fails without it.
+  if (auto kept = journal_.remember(record, unix_seconds()); !kept) {
+    context_.log.warn("could not note a VF's last use",
+                      {{"vf", record.vf ? record.vf->pci : ""}, {"error", kept.error()}});
+  }
+  return {};
+}
+
+Status Undoer::release(const Record& record, const std::string& netns) {
+  if (record.ipam.kind == IpamKind::kNone) return {};
+  SLUICE_TRY(const auto ipam, make_ipam(record.ipam, kIpamDeadline));
+  return ipam->del(ipam_owner(context_, record, netns));
+}
+
+Status Undoer::delegates_del(const AttachmentKey& key, const std::string& netns) {
+  if (context_.config.ipam != IpamKind::kDelegate) return {};
+  Record nothing;
+  nothing.key = key;
+  nothing.pod = context_.call.pod;
+  nothing.ipam = ipam_source(context_, nullptr, nullptr);
+  return release(nothing, netns);
+}
+
+// An ADD that was never here, or died before its record, or has been undone.
+Status Undoer::unknown(const AttachmentKey& key, const std::string& netns) {
+  const auto& config = context_.config;
+  FirstError first;
+  if (config.engine != EngineUse::kNever) {
+    const auto facts = cached_facts(config.state_dir, config.engine_socket);
+    if (facts && !facts->pending_directory.empty()) {
+      if (auto taken = take_pending_back(facts->pending_directory, id_hash(key.id())); !taken) {
+        first.keep(fail(std::move(taken).error()));
+      }
+    }
+  }
+  context_.times.time(Step::kIpam, [&] {
+    first.keep(release_everywhere(config.state_dir, key));
+    first.keep(delegates_del(key, netns));
+    return 0;
+  });
+  return std::move(first).take();
+}
+
+// Of the record nothing can be believed: all that the attachment can have is looked for by its
+// name.
+Status Undoer::damaged(const AttachmentKey& key, const std::string& netns, const Error& why) {
+  const auto& config = context_.config;
+  context_.log.warn("the record can't be read: taking back what is found without it",
+                    {{"id", key.id()}, {"why", why}});
+  FirstError first;
+  NicPlace place{config.sysfs_root, config.vf_control_socket, config.baseline_dir};
+  if (config.engine != EngineUse::kNever) {
+    if (const auto facts = cached_facts(config.state_dir, config.engine_socket)) {
+      place.sysfs_root = facts->sysfs_root;
+      place.vf_control_socket = facts->vf_control_socket;
+    }
+    first.keep(context_.times.time(
+        Step::kEngine, [&] { return EngineClient(config.engine_socket).detach(key.id()); }));
+  }
+  const auto pod = foreign_namespace(netns);
+  first.keep(context_.times.time(Step::kMove, [&] {
+    return salvage_port(context_, place, id_hash(key.id()), pod ? &*pod : nullptr);
+  }));
+  if (first.ok()) first.keep(unknown(key, netns));
+  if (first.ok()) first.keep(journal_.set_aside(key.id()));
+  return std::move(first).take();
+}
+
+}  // namespace sluice::cni

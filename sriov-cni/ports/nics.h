@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// The NICs of the node, read once for a whole ADD or DEL.
+//
+// Contract: which functions there are and whose a VF is doesn't change within a call, so it is read
+// once a sysfs root, and once more when a VF is asked for that isn't there; where a VF's netdev is
+// does, so that is read anew with each question. RDMA and other user-space devices are not looked
+// at.
+// Threading: one thread.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "common/base/result.h"
+#include "common/nic/inventory.h"
+
+namespace sluice::cni {
+
+class Nics {
+ public:
+  struct VfNow {
+    const nic::Pf* pf;  // until the next question or forget()
+    nic::Vf vf;         // as it is now
+  };
+
+  // Errors: kNotFound: no such VF, or it is gone; its message lists the VFs that there are.
+  Result<VfNow> vf(const std::string& sysfs_root, const nic::PciAddress& address);
+  Result<std::vector<nic::PciAddress>> vfs(const std::string& sysfs_root);  // all of them
+  void forget() { inventories_.clear(); }
+
+ private:
+  Result<VfNow> known_vf(const std::string& sysfs_root, const nic::PciAddress& address);
+  Result<const nic::Inventory*> inventory(const std::string& sysfs_root);
+  std::map<std::string, nic::Inventory> inventories_;  // by sysfs root
+};
+
+}  // namespace sluice::cni

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sriov-cni/ports/pod_side.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <string_view>
+
+#include "common/netlink/rtnetlink.h"
+#include "common/os/unique_fd.h"
+#include "sriov-cni/config/cni_error.h"
+#include "sriov-cni/journal/journal.h"
+#include "sriov-cni/ports/pod_routes.h"
+
+namespace sluice::cni {
+namespace {
+
+using netlink::IpAddress;
+
+// False: there is no such file (no IPv6, an option that the kernel wasn't built with), or /proc
+// can't be written to.
+bool write_sysctl(const std::string& path, std::string_view value) {
+  const os::UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  return fd && ::write(fd.get(), value.data(), value.size()) == static_cast<ssize_t>(value.size());
+}
+
+bool write_ipv6_sysctl(const std::string& interface, const char* name, std::string_view value) {
+  return write_sysctl("/proc/sys/net/ipv6/conf/" + interface + "/" + name, value);
+}
+
+struct Ipv6 {
+  bool optimistic = false;  // addresses can be
+};
+
+// In the pod's namespace. A router on its segment would be the engine or the fabric that IPAM knows
+// of; advertisements of anybody else aren't welcome.
+Ipv6 set_ipv6_up(const std::string& interface, bool has_addresses) {
+  Ipv6 out;
+  write_ipv6_sysctl(interface, "accept_ra", "0");
+  if (!has_addresses) return out;
+  write_ipv6_sysctl("lo", "disable_ipv6", "0");
+  write_ipv6_sysctl(interface, "disable_ipv6", "0");
+  write_ipv6_sysctl(interface, "keep_addr_on_down", "1");
+  // The first lets the flag through, the second lets such an address be a source.
+  out.optimistic = write_ipv6_sysctl(interface, "optimistic_dad", "1") &&
+                   write_ipv6_sysctl(interface, "use_optimistic", "1");
+  return out;
+}
+
+bool has_ipv6(const CniResult& result) {
+  return std::any_of(result.addresses.begin(), result.addresses.end(),
+                     [](const CniAddress& address) { return address.address.address.v6; });
+}
+
+// A /128 has no neighbours that could have the address too: without optimism it needs no DAD.
+IpAddress pod_address(const CniAddress& address, netlink::IfIndex link, const Ipv6& ipv6) {
+  IpAddress out;
+  out.link = link;
+  out.ip = address.address;
+  if (!out.ip.address.v6) return out;
+  out.optimistic = ipv6.optimistic;
+  out.no_dad = !ipv6.optimistic && out.ip.length == 128;
+  return out;
+}
+
+Status put_loopback_up(netlink::Rtnl& there) {
+  SLUICE_TRY(const auto loopback, there.link("lo"));
+  if (loopback.up) return {};
+  netlink::LinkChange up;
+  up.up = true;
+  return there.change_link(loopback.index, up);
+}
+
+}  // namespace
+
+std::optional<os::NetNs> living_namespace(const Record& record, const std::string& given) {
+  if (!record.boot.empty()) {
+    const auto boot = boot_id();
+    if (boot && *boot != record.boot) return std::nullopt;
+  }
+  for (const auto& path : {given, record.netns}) {
+    if (path.empty()) continue;
+    auto pod = os::NetNs::open(path);
+    if (pod && pod->inode() == record.netns_inode) return std::move(*pod);
+  }
+  return std::nullopt;
+}
+
+Status check_name_is_free(const os::NetNs& pod, const std::string& interface) {
+  SLUICE_TRY(auto there, netlink::Rtnl::open_in(pod));
+  const auto link = there.link(interface);  // the kernel looks among altnames too
+  if (link) {
+    auto taken = cni_fail(kInvalidEnvironment,
+                          "CNI_IFNAME: '" + interface + "' exists in the pod already (link " +
+                              std::to_string(link->index.value) + ", " + link->name + ")");
+    taken.value().code = Code::kExists;
+    return taken;
+  }
+  return link.error().code == Code::kNotFound ? Status{} : fail(link.error());
+}
+
+Status configure_pod(const os::NetNs& pod, const std::string& interface,
+                     const CniResult& addresses) {
+  Ipv6 ipv6;
+  SLUICE_CHECK_OK(pod.run_in([&]() -> Status {
+    ipv6 = set_ipv6_up(interface, has_ipv6(addresses));
+    return {};
+  }));
+  SLUICE_TRY(auto there, netlink::Rtnl::open_in(pod));
+  SLUICE_CHECK_OK(put_loopback_up(there));
+  if (addresses.addresses.empty() && addresses.routes.empty()) return {};
+  SLUICE_TRY(const auto link, there.link(interface));
+  std::vector<IpAddress> wanted;
+  for (const auto& address : addresses.addresses) {
+    wanted.push_back(pod_address(address, link.index, ipv6));
+  }
+  auto configured = there.configure(wanted, pod_routes(addresses, link.index));
+  if (configured) return {};
+  return fail(std::move(configured).error().with("configuring " + interface + " in the pod"));
+}
+
+}  // namespace sluice::cni

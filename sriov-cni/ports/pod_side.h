@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// The pod's own side: loopback, addresses, routes.
+//
+// Contract: all addresses and routes of an interface are one batch of requests. IPv6 addresses are
+// optimistic (RFC 4429), so that nobody waits for DAD before they can be used; a duplicate shows in
+// CHECK.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/base/result.h"
+#include "common/os/netns.h"
+#include "sriov-cni/config/cni_result.h"
+#include "sriov-cni/journal/record.h"
+
+namespace sluice::cni {
+
+// The namespace that the attachment was made in, if it still is there; a path may be used again,
+// and inode numbers are after a reboot. `given`: where the runtime says it is, or empty.
+std::optional<os::NetNs> living_namespace(const Record& record, const std::string& given);
+
+// Code::kExists (code 4 to the runtime) when the name, or an altname, is taken.
+Status check_name_is_free(const os::NetNs& pod, const std::string& interface);
+
+// lo up; the result's addresses and routes on `interface`. A route without a gateway of its own
+// goes by the family's first gateway, where its scope isn't link.
+Status configure_pod(const os::NetNs& pod, const std::string& interface,
+                     const CniResult& addresses);
+
+// CHECK: which of the addresses and routes are missing, lo or link down, DAD failed.
+Result<std::vector<std::string>> check_pod(const os::NetNs& pod, const std::string& interface,
+                                           const CniResult& addresses);
+
+}  // namespace sluice::cni

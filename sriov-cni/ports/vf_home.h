@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a VF is to be given back as: from its baseline. Internal to ports.
+#pragma once
+
+#include <optional>
+
+#include "common/base/result.h"
+#include "common/netlink/rtnetlink.h"
+#include "common/nic/baseline.h"
+#include "common/nic/inventory.h"
+#include "sriov-cni/ports/vf.h"
+
+namespace sluice::cni {
+
+// `link`: of a VF with a netdev. Where there is no baseline one is taken now and recorded, but
+// never of a VF that still carries an attachment's alias: Code::kPrecondition.
+Result<VfHome> find_home(const NicPlace& place, const nic::Pf& pf, const nic::Vf& vf,
+                         const std::optional<netlink::Link>& link);
+
+// The baseline that is recorded of this very VF. Code::kNotFound when there is none.
+Result<nic::Baseline> baseline_of(const NicPlace& place, const nic::Pf& pf, const nic::Vf& vf);
+VfHome home_by_baseline(const NicPlace& place, const nic::Baseline& baseline);
+
+}  // namespace sluice::cni

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// The RDMA devices of a VF: which they are, and their way into a pod and back. Internal to ports.
+//
+// Contract: a device that has gone, or that the kernel brought back already, is no Error on the way
+// back. Source: a dying namespace gives its devices to the first one
+// (drivers/infiniband/core/device.c, rdma_dev_exit_net()).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "common/base/result.h"
+#include "common/netlink/rdma.h"
+#include "common/os/files.h"
+#include "common/os/netns.h"
+
+namespace sluice::cni {
+
+struct VfRdma {
+  std::vector<netlink::RdmaLink> devices;
+  netlink::RdmaMode mode = netlink::RdmaMode::kShared;
+};
+
+// Of the function's own, by sysfs; where it has none, those on its netdev (soft-RoCE).
+Result<VfRdma> rdma_of(const os::Root& sysfs, const std::string& pci, netlink::IfIndex netdev);
+
+Status move_rdma(const std::vector<netlink::RdmaLink>& devices, const os::NetNs& pod);
+// `names`, and what is on `netdev`, which finds what was renamed. {0}: only by names.
+Status bring_rdma_home(const std::vector<std::string>& names, netlink::IfIndex netdev,
+                       const os::NetNs& pod);
+// Those of `names` that aren't in the pod.
+Result<std::vector<std::string>> missing_rdma(const std::vector<std::string>& names,
+                                              const os::NetNs& pod);
+
+}  // namespace sluice::cni

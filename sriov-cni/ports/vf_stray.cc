@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+// By the baseline alone: for repair, and for records that can't be read.
+#include <algorithm>
+
+#include "common/nic/vf_control.h"
+#include "sriov-cni/ports/vf.h"
+#include "sriov-cni/ports/vf_home.h"
+#include "sriov-cni/ports/vf_return.h"
+
+namespace sluice::cni {
+namespace {
+
+using netlink::Link;
+
+// The VF's link among the host's: by what the kernel says, or by what sysfs says.
+const Link* link_of(const std::vector<Link>& links, const nic::Vf& vf) {
+  const auto pci = vf.address.to_string();
+  const auto found = std::find_if(links.begin(), links.end(), [&](const Link& link) {
+    if (!link.parent.empty()) return link.parent == pci;
+    return vf.netdev && link.name == vf.netdev->name &&
+           (vf.netdev->if_index == 0 || vf.netdev->if_index == link.index.value);
+  });
+  return found == links.end() ? nullptr : &*found;
+}
+
+std::vector<std::string> differences_of(const Link& link, const Result<nic::Baseline>& baseline) {
+  std::vector<std::string> out{"has the alias '" + link.alias + "' of an attachment"};
+  if (!baseline) {
+    out.push_back("no baseline: " + baseline.error().to_string());
+  } else if (baseline->netdev) {
+    const auto& was = *baseline->netdev;
+    if (link.name != was.name) out.push_back("name is '" + link.name + "', was '" + was.name + "'");
+    if (link.mac != was.mac) {
+      out.push_back("MAC is " + link.mac.to_string() + ", was " + was.mac.to_string());
+    }
+    if (was.mtu != 0 && link.mtu != was.mtu) {
+      out.push_back("MTU is " + std::to_string(link.mtu) + ", was " + std::to_string(was.mtu));
+    }
+  }
+  if (link.promiscuous) out.push_back("is promiscuous");
+  if (link.all_multicast) out.push_back("takes all multicast");
+  if (link.xdp) out.push_back("has an XDP program");
+  return out;
+}
+
+Status plan_attributes(const Nics::VfNow& now, const NicPlace& place, Homeward& homeward) {
+  auto control = nic::make_vf_control(*now.pf, place.vf_control_socket);
+  if (!control && control.error().code == Code::kPrecondition) return {};  // a PF without a netdev
+  if (!control) return fail(std::move(control).error());
+  SLUICE_TRY(const auto present, (*control)->attributes(now.vf));
+  const auto& home = homeward.home.attributes;
+  const auto changed = differing(home, present);
+  homeward.attributes = attributes_back(changed, home);
+  homeward.rebind = changed.node_guid || changed.port_guid;
+  if (!changed.mac) return {};
+  if (now.vf.driver.empty() || homeward.kind == PortKind::kUserSpace) {
+    homeward.attributes.known.mac = home.mac;
+    return {};
+  }
+  homeward.attributes.known.mac = MacAddr{};
+  if (!home.mac->is_zero()) homeward.attributes.mac_afterwards = home.mac;
+  return {};
+}
+
+Status return_with(Nics& nics, const NicPlace& place, const nic::PciAddress& vf,
+                   const std::string& alias, const os::NetNs* pod) {
+  SLUICE_TRY(const auto now, nics.vf(place.sysfs_root, vf));
+  auto baseline = baseline_of(place, *now.pf, now.vf);
+  if (!baseline) {
+    return fail(std::move(baseline).error().with("looking for what VF " + vf.to_string() +
+                                                 " was like before a pod had it"));
+  }
+  Homeward homeward;
+  homeward.address = vf;
+  homeward.kind = baseline->netdev ? PortKind::kNetdev : PortKind::kUserSpace;
+  homeward.home = home_by_baseline(place, *baseline);
+  homeward.marks.pci = homeward.home.pci;
+  homeward.marks.alias = alias;
+  homeward.marks.host_name = homeward.home.name;
+  homeward.marks.host_mac = homeward.home.mac;
+  SLUICE_CHECK_OK(plan_attributes(now, place, homeward));
+  return bring_back(nics, homeward, pod, std::chrono::seconds(5));
+}
+
+// A link that says no PCI function (software, or an old kernel) is the one VF that sysfs has
+// without a netdev, if there is but one.
+Result<std::optional<nic::PciAddress>> only_one_away(Nics& nics, const NicPlace& place) {
+  SLUICE_TRY(const auto all, nics.vfs(place.sysfs_root));
+  std::optional<nic::PciAddress> away;
+  for (const auto& address : all) {
+    const auto now = nics.vf(place.sysfs_root, address);
+    if (!now || !nic::seems_in_pod(now->vf)) continue;
+    if (away) return std::optional<nic::PciAddress>{};
+    away = address;
+  }
+  return away;
+}
+
+std::optional<Link> with_alias(const std::vector<Link>& links, const std::string& alias) {
+  for (const auto& link : links) {
+    if (link.alias == alias) return link;
+  }
+  return std::nullopt;
+}
+
+std::optional<nic::PciAddress> parent_of(const Link& link) {
+  const auto address = nic::PciAddress::parse(link.parent);
+  return address ? std::optional<nic::PciAddress>(*address) : std::nullopt;
+}
+
+}  // namespace
+
+Result<std::vector<Stray>> find_strays(Nics& nics, const NicPlace& place) {
+  SLUICE_TRY(auto here, netlink::Rtnl::open());
+  SLUICE_TRY(const auto links, here.links());
+  SLUICE_TRY(const auto all, nics.vfs(place.sysfs_root));
+  std::vector<Stray> out;
+  for (const auto& address : all) {
+    const auto now = nics.vf(place.sysfs_root, address);
+    if (!now) continue;  // gone since
+    const auto* link = link_of(links, now->vf);
+    if (link == nullptr || !has_any_alias(*link)) continue;
+    out.push_back({address, differences_of(*link, baseline_of(place, *now->pf, now->vf))});
+  }
+  return out;
+}
+
+Status restore_stray(Nics& nics, const NicPlace& place, const nic::PciAddress& vf) {
+  SLUICE_TRY(const auto now, nics.vf(place.sysfs_root, vf));
+  SLUICE_TRY(auto here, netlink::Rtnl::open());
+  SLUICE_TRY(const auto links, here.links());
+  const auto* link = link_of(links, now.vf);
+  if (link == nullptr || !has_any_alias(*link)) return {};  // somebody was faster
+  return return_with(nics, place, vf, link->alias, nullptr);
+}
+
+Result<std::optional<nic::PciAddress>> find_by_alias(Nics& nics, const NicPlace& place,
+                                                     const std::string& alias,
+                                                     const os::NetNs* pod) {
+  if (pod != nullptr) {
+    SLUICE_TRY(auto there, netlink::Rtnl::open_in(*pod));
+    SLUICE_TRY(const auto inside, there.links());
+    if (const auto link = with_alias(inside, alias)) {
+      if (const auto parent = parent_of(*link)) return parent;
+      return only_one_away(nics, place);
+    }
+  }
+  SLUICE_TRY(auto here, netlink::Rtnl::open());
+  SLUICE_TRY(const auto links, here.links());
+  const auto link = with_alias(links, alias);
+  if (!link) return std::optional<nic::PciAddress>{};
+  if (const auto parent = parent_of(*link)) return parent;
+  SLUICE_TRY(const auto all, nics.vfs(place.sysfs_root));
+  for (const auto& address : all) {
+    const auto now = nics.vf(place.sysfs_root, address);
+    if (now && now->vf.netdev && now->vf.netdev->name == link->name) {
+      return std::optional<nic::PciAddress>(address);
+    }
+  }
+  return std::optional<nic::PciAddress>{};
+}
+
+Status return_by_baseline(Nics& nics, const NicPlace& place, const nic::PciAddress& vf,
+                          const std::string& alias, const os::NetNs* pod) {
+  return return_with(nics, place, vf, alias, pod);
+}
+
+}  // namespace sluice::cni

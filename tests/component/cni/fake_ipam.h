@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// An IPAM plugin of somebody else: a small program with state and levers, in a folder for CNI_PATH.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+namespace sluice::testing {
+
+class FakeIpam {
+ public:
+  // Gives 192.0.2.<n>/24, the gateway 192.0.2.1 and a default route.
+  explicit FakeIpam(std::string directory);
+
+  const std::string& path() const { return directory_; }  // for CNI_PATH
+  nlohmann::json config() const { return {{"type", "fake-ipam"}, {"kept", "as it is"}}; }
+
+  // "" as usual, "hang", "fail" (code 123, "out of order"), "zero" (an ADD without addresses).
+  void set_mode(const std::string& verb, const std::string& mode) const;
+  std::vector<std::string> held() const;   // "c1-eth0"
+  std::vector<std::string> calls() const;  // "ADD c1 eth0", in order
+  // What it had on stdin last.
+  nlohmann::json last_config() const;
+
+ private:
+  std::string directory_;
+};
+
+}  // namespace sluice::testing

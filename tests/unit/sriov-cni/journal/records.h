@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// A record with something in every field.
+#pragma once
+
+#include "sriov-cni/journal/record.h"
+
+namespace sluice::test {
+
+inline cni::Record full_record() {
+  cni::Record out;
+  out.key = {"abc", "eth0"};
+  out.stage = cni::Stage::kAttached;
+  out.network = "storage";
+  out.pod = "shop/web-0";
+  out.pod_uid = "3f1c";
+  out.netns = "/run/netns/x";
+  out.netns_inode = 4026532000;
+  out.boot = "5f6c";
+  out.kind = cni::PortKind::kNetdev;
+  cni::VfHome home;
+  home.pci = "0000:3b:00.2";
+  home.pf = "0000:3b:00.0";
+  home.index = 1;
+  home.name = "ens1v1";
+  home.mac = MacAddr::parse("02:00:00:00:00:01").value();
+  home.mtu = 1500;
+  home.tx_queue_length = 1000;
+  home.altnames = {"enp59s0v1"};
+  home.attributes.mac = MacAddr{};
+  home.attributes.spoof_check = true;
+  home.attributes.node_guid = 18446744073709551615ULL;
+  home.trunk = {{1, 4094}};
+  home.sysfs_root = "/sys";
+  home.vf_control_socket = "/run/sluice/vf.sock";
+  out.vf = home;
+  out.wish.attributes.vlan = std::uint16_t{100};
+  out.wish.attributes.qos = std::uint8_t{7};
+  out.wish.attributes.vlan_protocol = std::uint16_t{0x88a8};
+  out.wish.attributes.trust = true;
+  out.wish.attributes.rss_query = false;
+  out.wish.attributes.link_state = netlink::VfLinkState::kDisable;
+  out.wish.attributes.min_rate_mbps = 10U;
+  out.wish.attributes.max_rate_mbps = 4294967295U;
+  out.wish.attributes.port_guid = 7U;
+  out.wish.trunk = {{100, 110}, {200, 200}};
+  out.wish.pkey = std::uint16_t{0x8001};
+  out.wish.mac = MacAddr::parse("0a:58:0a:f4:01:02").value();
+  out.wish.mtu = 1400U;
+  out.wish.promiscuous = false;
+  out.wish.all_multicast = true;
+  out.wish.rdma = cni::RdmaUse::kExclusive;
+  out.rdma = {"mlx5_3"};
+  out.mac = *out.wish.mac;
+  out.mtu = 1400;
+  out.ipam.kind = cni::IpamKind::kPool;
+  out.ipam.state_dir = "/var/lib/sluice";
+  out.ipam.network = "storage";
+  out.ipam.node = "node-a";
+  out.ipam.block = "10.244.1.0/24";
+  out.ipam.gateway = "169.254.1.1";
+  out.ipam.rail = {"0000:3b:00.0", "ens1"};
+  out.ipam.type = "sluice";
+  out.ipam.text = R"({"type":"sluice"})";
+  out.ipam.plugin_path = "/opt/cni/bin";
+  out.result.interfaces.push_back(
+      {"eth0", "0a:58:0a:f4:01:02", 1400, "/run/netns/x", "", "0000:3b:00.2"});
+  cni::CniAddress address;
+  address.address = IpPrefix::parse("fd00::5/64").value();
+  address.gateway = IpAddr::parse("fd00::1").value();
+  address.interface = 0;
+  out.result.addresses = {address};
+  cni::CniRoute route;
+  route.destination = IpPrefix::parse("0.0.0.0/0").value();
+  route.mtu = 1380U;
+  route.table = 77U;
+  out.result.routes = {route};
+  out.engine = cni::EngineState::kPending;
+  out.engine_socket = "/run/sluice/offload.sock";
+  out.pending_directory = "/run/sluice/pending";
+  out.port_mappings = {{8080, 80, "tcp", IpAddr::parse("192.0.2.1").value()}, {53, 53, "udp", {}}};
+  out.device_info_file = "/var/run/devinfo/x";
+  out.others = {"net1", "net2"};
+  out.first = "eth9";
+  out.given = 18446744073709551615ULL;
+  out.given_by = "start 7";
+  out.claim = "shop/net";
+  return out;
+}
+
+// As the first version wrote it.
+inline constexpr const char* kVersion1 = R"({
+  "version": 1, "id": "abc/eth0", "interface": "eth0", "pod": "shop/web-0",
+  "netns": "/run/netns/x", "netnsInode": 4026532000, "node": "node-a",
+  "mac": "0a:58:0a:f4:01:02", "ip": "10.244.1.2", "pci": "0000:3b:00.2", "hostName": "vf0",
+  "hostMac": "02:00:00:00:00:01", "hostMtu": 1500, "sysfsRoot": "/run/sluice/sys",
+  "vfControlSocket": "/run/sluice/vf.sock", "portReturned": false, "podUid": "3f1c",
+  "others": ["abc/net1"], "first": "abc/eth9", "given": 7, "givenBy": "start 7",
+  "claim": "shop/net"
+})";
+
+}  // namespace sluice::test

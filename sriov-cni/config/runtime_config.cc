@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <array>
 
 #include <nlohmann/json.hpp>
 
@@ -87,6 +88,20 @@ Status read_port_mapping(const Section& from, PortMapping& out) {
   return {};
 }
 
+// containerd writes these fields as Go calls them, "HostPort", and who reads them by Go sees no
+// difference.
+Json in_our_case(const Json& entry) {
+  static constexpr std::array<std::string_view, 4> kFields = {"hostPort", "containerPort",
+                                                              "protocol", "hostIP"};
+  Json out = Json::object();
+  for (const auto& [key, value] : entry.items()) {
+    const auto field = std::find_if(kFields.begin(), kFields.end(),
+                                    [&key = key](auto name) { return same_letters(name, key); });
+    if (field != kFields.end()) out[std::string(*field)] = value;
+  }
+  return out;
+}
+
 Status read_port_mappings(const Section& runtime, NetConfig& out) {
   SLUICE_TRY(const auto* list, runtime.list("portMappings", kMaxPortMappings));
   if (list == nullptr || list->empty()) return {};
@@ -99,7 +114,8 @@ Status read_port_mappings(const Section& runtime, NetConfig& out) {
     if (!entry.is_object()) {
       return cni_fail(kInvalidConfig, name + " is " + shown(entry) + "; allowed is an object");
     }
-    SLUICE_CHECK_OK(read_port_mapping(Section(entry, name), out.port_mappings.emplace_back()));
+    const auto mapping = in_our_case(entry);
+    SLUICE_CHECK_OK(read_port_mapping(Section(mapping, name), out.port_mappings.emplace_back()));
   }
   return {};
 }

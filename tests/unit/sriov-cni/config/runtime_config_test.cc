@@ -52,6 +52,9 @@ TEST_CASE("portMappings") {
         std::vector<PortMapping>{{8080, 80, "tcp", IpAddr::parse("192.0.2.1").value()},
                                  {53, 53, "udp", std::nullopt},
                                  {1, 65535, "tcp", std::nullopt}});
+  // As containerd writes it.
+  CHECK(parsed(ports(R"({"HostPort":8080,"ContainerPort":80,"Protocol":"tcp","HostIP":""})"))
+            .port_mappings == std::vector<PortMapping>{{8080, 80, "tcp", std::nullopt}});
   CHECK(parsed(sriov(runtime(R"("portMappings":[])"))).port_mappings.empty());
   const std::string one = R"({"hostPort":1,"containerPort":2})";
   check_refused(

@@ -268,6 +268,7 @@ Status read_readiness(const Section& from, NetConfig& out) {
   SLUICE_CHECK_OK(read_engine(from, out));
   SLUICE_CHECK_OK(read_ipam(from, out));
   SLUICE_CHECK_OK(read_plugin(from, out));
+  SLUICE_CHECK_OK(read_rdma(from, out.vf));
   (void)read_log(from, out);
   return {};
 }

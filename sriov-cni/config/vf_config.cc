@@ -107,18 +107,6 @@ Status read_rates(const Sources& from, netlink::VfAttributes& out) {
                       " Mbit/s; allowed is at most the maximal one, " + std::to_string(*max));
 }
 
-Status read_rdma(const Section& config, VfWish& out) {
-  std::optional<RdmaUse> use;
-  std::optional<bool> isolation;
-  SLUICE_CHECK_OK(config.choice("rdma", kRdmaUses, use));
-  SLUICE_CHECK_OK(config.flag("rdmaIsolation", isolation));
-  if (isolation == true && use.value_or(RdmaUse::kExclusive) != RdmaUse::kExclusive) {
-    return config.bad("rdma", "allowed with rdmaIsolation is exclusive only");
-  }
-  out.rdma = isolation == true ? RdmaUse::kExclusive : use.value_or(RdmaUse::kOff);
-  return {};
-}
-
 Status read_guid(const Sources& from, VfWish& out) {
   static constexpr const char* kAllowed =
       "allowed are eight bytes such as 02:00:00:00:00:aa:bb:cc, not all zero";
@@ -166,6 +154,18 @@ Status read_infiniband(const Sources& from, VfWish& out) {
 }
 
 }  // namespace
+
+Status read_rdma(const Section& config, VfWish& out) {
+  std::optional<RdmaUse> use;
+  std::optional<bool> isolation;
+  SLUICE_CHECK_OK(config.choice("rdma", kRdmaUses, use));
+  SLUICE_CHECK_OK(config.flag("rdmaIsolation", isolation));
+  if (isolation == true && use.value_or(RdmaUse::kExclusive) != RdmaUse::kExclusive) {
+    return config.bad("rdma", "allowed with rdmaIsolation is exclusive only");
+  }
+  out.rdma = isolation == true ? RdmaUse::kExclusive : use.value_or(RdmaUse::kOff);
+  return {};
+}
 
 Status read_vf(const Sources& from, NetConfig& out) {
   auto& vf = out.vf;

@@ -258,8 +258,11 @@ TEST_CASE("STATUS checks what an ADD needs to find") {
   check_refused({{config(R"("offload":"x")"), kInvalidConfig, "offload"},
                  {config(R"("ipam":{"type":"a/b"})"), kInvalidConfig, "ipam.type"},
                  {config(R"("resourceName":"x")"), kInvalidConfig, "resourceName"},
-                 {config(R"("devicePlugin":"x")"), kInvalidConfig, "devicePlugin"}},
+                 {config(R"("devicePlugin":"x")"), kInvalidConfig, "devicePlugin"},
+                 {config(R"("rdma":"x")"), kInvalidConfig, "rdma"}},
                 call_of(Verb::kStatus));
+  CHECK(parse_config(config(R"("rdma":"exclusive")"), call_of(Verb::kStatus))->vf.rdma ==
+        RdmaUse::kExclusive);
   CHECK(parse_config(config(R"("vlan":"x")"), call_of(Verb::kStatus)));
   CHECK(parse_config(config(R"("devicePlugin":"never")", "sriov"), call_of(Verb::kStatus)));
 }

@@ -135,6 +135,7 @@ int main(int argc, char** argv) {
   repair_command->add_option("--cni", flags.cni,
                              "The program (default: beside this one, else in /opt/cni/bin)");
   repair_command->allow_extras();
+  repair_command->set_help_flag();  // --help is sluice-cni's own
   CLI11_PARSE(app, argc, argv);
 
   if (devices_command->parsed() && engine_socket->count() > 0) {

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Thin: what a command does is in scripts/.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down cluster cluster-down test-kubernetes test-vm build test bench fuzz lint format clean
+.PHONY: help demo demo-down cluster cluster-down test-kubernetes test-vm conformance build test bench fuzz lint format clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 24
@@ -28,6 +28,12 @@ test-kubernetes:  ## tests/kubernetes on a cluster of its own (root); ONLY="vf_t
 	@[ "$$(id -u)" -eq 0 ] || { echo "make test-kubernetes: this makes network namespaces and needs root" >&2; exit 2; }
 	@scripts/build dev $(node_programs)
 	@SLUICE_BIN="$(CURDIR)/build/dev/bin" scripts/kubernetes test $(ONLY)
+
+conformance:  ## tests/kubernetes/conformance: under multus, SLUICE_PEERS=folder of its sources (root); ONLY="sriov"
+	@[ "$$(id -u)" -eq 0 ] || { echo "make conformance: this makes network namespaces and needs root" >&2; exit 2; }
+	@[ -n "$(SLUICE_PEERS)" ] || { echo "make conformance: SLUICE_PEERS=<folder> is needed: that of multus-cni.tar.xz, the sources of multus" >&2; exit 2; }
+	@scripts/build dev $(node_programs)
+	@SLUICE_PEERS="$(SLUICE_PEERS)" SLUICE_BIN="$(CURDIR)/build/dev/bin" scripts/kubernetes conformance $(ONLY)
 
 test-vm:  ## tests/vm, on real VFs in a virtual machine of its own (root); ONLY="igb_test" only those
 	@[ "$$(id -u)" -eq 0 ] || { echo "make test-vm: this shows the machine's root to a guest and needs root" >&2; exit 2; }

@@ -243,10 +243,6 @@ void CallStats::ended(Verb verb, int code) {
   map_->change([&](Layout& layout) { add_to(layout.codes[index(verb)][at], 1); });
 }
 
-void CallStats::retried() {
-  map_->change([](Layout& layout) { add_to(layout.retries, 1); });
-}
-
 void CallStats::repaired(std::uint64_t count) {
   map_->change([&](Layout& layout) { add_to(layout.repaired, count); });
 }
@@ -277,7 +273,6 @@ Result<Snapshot> read_snapshot(const std::string& path) {
       snapshot.codes[verb].push_back({code == kCodes ? -1 : static_cast<int>(code), count});
     }
   }
-  snapshot.retries = layout->retries;
   snapshot.repaired = layout->repaired;
   return snapshot;
 }

@@ -31,9 +31,9 @@ enum class Step : std::uint8_t {
   kLookup,   // engine and device plugin asked, sysfs read
   kJournal,  // written and synchronised
   kIpam,
-  kPf,    // attributes of the PF
-  kMove,  // the VF's move, or the making of the veth, and back
-  kRdma,
+  kPf,       // the VF's attributes on its PF
+  kMove,     // the VF's move, or the making of the veth, and back
+  kRdma,     // RDMA devices along with it
   kAddress,  // addresses and routes
   kEngine,   // told, and its rules in place
   kTotal,
@@ -63,7 +63,6 @@ struct CodeCount {
 struct Snapshot {
   std::array<std::array<Histogram, kSteps>, kVerbs> steps;
   std::array<std::vector<CodeCount>, kVerbs> codes;  // those that occurred
-  std::uint64_t retries = 0;                         // of anything that had to be tried again
   std::uint64_t repaired = 0;  // attachments, VFs and addresses got back by GC and repair
 };
 
@@ -76,7 +75,6 @@ class CallStats {
 
   void add(Verb verb, Step step, Duration duration);
   void ended(Verb verb, int code);
-  void retried();
   void repaired(std::uint64_t count);
 
  private:

@@ -12,7 +12,7 @@
 namespace sluice::callstats {
 
 inline constexpr std::uint64_t kMagic = 0x7374'6143'6963'6c53;  // "SlciCats" as it lies there
-inline constexpr std::uint32_t kVersion = 1;                    // one more when the layout changes
+inline constexpr std::uint32_t kVersion = 2;                    // one more when the layout changes
 inline constexpr std::size_t kCodes = 256;                      // 0 to 255, then "other"
 
 struct Header {
@@ -30,7 +30,7 @@ struct Layout {
   Header header;
   std::array<std::array<StepCounters, kSteps>, kVerbs> steps{};
   std::array<std::array<std::uint64_t, kCodes + 1>, kVerbs> codes{};
-  std::uint64_t retries = 0, repaired = 0;
+  std::uint64_t repaired = 0;
 };
 static_assert(std::is_trivially_copyable_v<Layout> && std::is_standard_layout_v<Layout>);
 static_assert(sizeof(Header) == 16 && sizeof(Layout) % sizeof(std::uint64_t) == 0);

@@ -86,6 +86,68 @@ Result<Transport::BatchRequest> add_request(const IpRoute& route) {
   return Transport::BatchRequest{std::move(message), "add " + name};
 }
 
+constexpr std::uint32_t kIpv6Priority = 1024;  // IP6_RT_PRIO_USER
+
+std::uint32_t priority_of(const IpRoute& route) {
+  const auto given = route.priority.value_or(0);
+  return given == 0 && route.destination.address.v6 ? kIpv6Priority : given;
+}
+
+// The kernel has one route for it at most, whatever its gateway and link.
+bool has_same_place(const IpRoute& one, const IpRoute& other) {
+  return one.destination.network() == other.destination.network() &&
+         one.destination.length == other.destination.length &&
+         one.table.value_or(RT_TABLE_MAIN) == other.table.value_or(RT_TABLE_MAIN) &&
+         priority_of(one) == priority_of(other);
+}
+
+bool leads_as(const IpRoute& wanted, const IpRoute& present) {
+  return wanted.gateway == present.gateway &&
+         (wanted.link.value == 0 || wanted.link == present.link);
+}
+
+std::string where_to(Rtnl& rtnl, const IpRoute& route) {
+  const auto link = rtnl.link(route.link);
+  return (link ? "on link " + link->name : on_link(route.link).substr(1)) +
+         (route.gateway ? " via " + route.gateway->to_string() : std::string());
+}
+
+// `refused`: that the kernel has the like of already. Success: each is there as it is wanted.
+Status check_same(Rtnl& rtnl, const std::vector<IpRoute>& refused) {
+  if (refused.empty()) return {};
+  SLUICE_TRY(const auto all, rtnl.ip_routes({}));
+  std::string conflicts;
+  for (const auto& wanted : refused) {
+    std::string taken;
+    bool same = false;
+    for (const auto& present : all) {
+      if (!has_same_place(wanted, present)) continue;
+      same = same || leads_as(wanted, present);
+      taken += (taken.empty() ? "" : ", ") + where_to(rtnl, present);
+    }
+    if (same) continue;
+    if (taken.empty()) taken = "of another kind";
+    conflicts += (conflicts.empty() ? "add " : "; add ") + name_of(wanted) + ": there is one to " +
+                 wanted.destination.to_string() + " already, " + taken;
+  }
+  if (conflicts.empty()) return {};
+  return fail(Code::kExists, conflicts);
+}
+
+bool is_number(const Error& error, std::initializer_list<int> numbers) {
+  return error.domain == Domain::kKernel &&
+         std::find(numbers.begin(), numbers.end(), error.native) != numbers.end();
+}
+
+// A gateway that isn't reached by the link won't be later: elsewhere these say that a network is
+// down.
+Error lasting(Error error) {
+  if (!is_number(error, {ENETUNREACH, EHOSTUNREACH})) return error;
+  error.code = Code::kPrecondition;
+  error.retry = Retry::kNever;
+  return error;
+}
+
 // A kernel without strict checking answers with those of all links, one without IPv6 with those of
 // all families.
 bool asked_for(IfIndex wanted, std::uint8_t family, IfIndex link, const IpAddr& ip) {
@@ -140,7 +202,15 @@ Status Rtnl::configure(const std::vector<IpAddress>& addresses,
     SLUICE_TRY(auto request, add_request(route));
     requests.push_back(std::move(request));
   }
-  return impl_->change_all(std::move(requests), {EEXIST});
+  SLUICE_TRY(const auto outcomes, impl_->transport.batch(std::move(requests)));
+  std::vector<IpRoute> refused;
+  for (std::size_t i = 0; i < outcomes.size(); ++i) {
+    if (outcomes[i]) continue;
+    const auto& error = outcomes[i].error();
+    if (!is_number(error, {EEXIST})) return fail(i < addresses.size() ? error : lasting(error));
+    if (i >= addresses.size()) refused.push_back(routes[i - addresses.size()]);
+  }
+  return check_same(*this, refused);
 }
 
 }  // namespace sluice::netlink

@@ -47,8 +47,9 @@ struct Link {
   bool promiscuous = false, all_multicast = false;  // IFF_*: as user space set them
   std::string qdisc;                                // the root's kind
   std::uint32_t group = 0, tx_queue_length = 0;
-  bool xdp = false;        // a program is attached, in whatever mode
-  std::uint16_t type = 1;  // ARPHRD_*: 1 Ethernet, 32 InfiniBand
+  bool xdp = false;  // a program is attached, in whatever mode
+  static constexpr std::uint16_t kEthernet = 1, kInfiniband = 32;
+  std::uint16_t type = kEthernet;  // ARPHRD_*
 };
 
 // What a SETLINK shall change; unset: stays.
@@ -195,8 +196,9 @@ class Rtnl {
   Result<std::vector<IpAddress>> ip_addresses(IfIndex link);
   Result<std::vector<IpRoute>> ip_routes(IfIndex link);
   // Adds all of them, addresses first, by one send. The kernel tries each, also behind one that
-  // fails; the first failure is told. Exists already: success. For a route that is one with the
-  // same destination, priority and table, whatever its gateway: the first wins.
+  // fails; the first failure is told. Exists already: success. A route whose destination, priority
+  // and table another one has, by another link or gateway: Code::kExists, which names them all. A
+  // gateway that the link doesn't reach: Code::kPrecondition.
   Status configure(const std::vector<IpAddress>& addresses, const std::vector<IpRoute>& routes);
 
   Result<std::vector<Neighbour>> neighbours(IfIndex link);  // IPv4

@@ -44,6 +44,9 @@ Result<std::string> read_file(const std::string& path, std::size_t limit = kMaxF
 // Writes a temporary file beside it, fsyncs, renames, fsyncs the directory. Readers see the old or
 // the new.
 Status write_file_atomic(const std::string& path, std::string_view content, unsigned mode = 0644);
+// The name of its target, when `name` is that of a temporary file of write_file_atomic(), which
+// stays behind when the process is killed; else "".
+std::string temporary_target(const std::string& name);
 Status make_directories(const std::string& path, unsigned mode = 0755);
 Status remove_file(const std::string& path);  // gone already: success
 Status remove_tree(const std::string& path);  // never crosses a mount point; gone: success

@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <memory>
 
@@ -11,6 +13,8 @@
 
 namespace sluice::os {
 namespace {
+
+constexpr std::string_view kTemporarySuffix = ".XXXXXX";  // filled in by mkostemp(3)
 
 std::string directory_of(const std::string& path) {
   const auto slash = path.rfind('/');
@@ -97,7 +101,7 @@ Status remove_entry(int parent, const std::string& name, dev_t device, int depth
 
 Status write_file_atomic(const std::string& path, std::string_view content, unsigned mode) {
   const std::string directory = directory_of(path);
-  std::string temporary = path + ".XXXXXX";
+  std::string temporary = path + std::string(kTemporarySuffix);
   const UniqueFd fd(::mkostemp(temporary.data(), O_CLOEXEC));
   if (!fd) return fail_errno(errno, "make a temporary file beside " + path);
   auto status = fill_temporary(fd.get(), content, mode, temporary);
@@ -111,14 +115,25 @@ Status write_file_atomic(const std::string& path, std::string_view content, unsi
   return sync_directory(directory);
 }
 
+std::string temporary_target(const std::string& name) {
+  if (name.size() <= kTemporarySuffix.size()) return "";
+  const auto end = name.size() - kTemporarySuffix.size();
+  const bool is_one =
+      name[end] == kTemporarySuffix.front() &&
+      std::all_of(name.begin() + static_cast<std::ptrdiff_t>(end) + 1, name.end(),
+                  [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0; });
+  return is_one ? name.substr(0, end) : "";
+}
+
 Status make_directories(const std::string& path, unsigned mode) {
   if (path.empty()) return fail(Code::kInvalid, "path '' is empty");
+  struct stat info {};
+  if (::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) return {};  // the usual case
   for (std::size_t at = 1; at <= path.size(); ++at) {
     if (at != path.size() && path[at] != '/') continue;
     const std::string part = path.substr(0, at);
     if (::mkdir(part.c_str(), static_cast<mode_t>(mode)) == 0) continue;
     const int number = errno;
-    struct stat info {};
     // EROFS, EACCES and so on are no failure when the directory is there already.
     if (::stat(part.c_str(), &info) != 0) return fail_errno(number, "make directory " + part);
     if (!S_ISDIR(info.st_mode)) return fail_errno(ENOTDIR, "make directory " + part);

@@ -83,14 +83,12 @@ MetricFamily calls_total(const callstats::Snapshot& snapshot) {
 }  // namespace
 
 std::string cni_text(const callstats::Snapshot& snapshot) {
-  auto retries = family("retries_total", "What sluice-cni had to try again", MetricType::Counter);
-  retries.metric.push_back(counter({}, snapshot.retries));
   auto repaired =
       family("repaired_total", "Attachments, VFs and addresses that GC and repair got back",
              MetricType::Counter);
   repaired.metric.push_back(counter({}, snapshot.repaired));
   std::vector<MetricFamily> families{step_seconds(snapshot), calls_total(snapshot),
-                                     std::move(retries), std::move(repaired)};
+                                     std::move(repaired)};
   return prometheus::TextSerializer().Serialize(families);
 }
 

@@ -2,6 +2,7 @@
 #include "offload/engine/pending_attachments.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -14,6 +15,8 @@ namespace {
 
 constexpr std::size_t kMaxBytes = std::size_t{64} << 10U;
 constexpr std::size_t kMaxFiles = 1024;  // at a time; the others follow when these are done
+constexpr std::size_t kMaxIdBytes = 512;
+constexpr std::string_view kGone = ".gone";
 
 bool is_pending(const std::string& name) {
   return name.size() <= 128 && std::all_of(name.begin(), name.end(), [](char c) {
@@ -22,12 +25,21 @@ bool is_pending(const std::string& name) {
          });
 }
 
-Result<std::vector<std::string>> list(const std::string& directory) {
+struct Names {
+  std::vector<std::string> pending, gone;  // the second ones without ".gone"; sorted
+};
+
+Result<Names> list(const std::string& directory) {
   SLUICE_TRY(const auto root, os::Root::open(directory));
-  SLUICE_TRY(auto names, root.list("."));
-  std::erase_if(names, [](const std::string& name) { return !is_pending(name); });
-  if (names.size() > kMaxFiles) names.resize(kMaxFiles);
-  return names;
+  SLUICE_TRY(const auto names, root.list("."));
+  Names out;
+  for (const auto& name : names) {
+    const bool gone = name.ends_with(kGone);
+    auto stem = gone ? name.substr(0, name.size() - kGone.size()) : name;
+    auto& into = gone ? out.gone : out.pending;
+    if (is_pending(stem) && into.size() < kMaxFiles) into.push_back(std::move(stem));
+  }
+  return out;
 }
 
 }  // namespace
@@ -39,6 +51,8 @@ Result<std::unique_ptr<PendingAttachments>> PendingAttachments::start(os::EventL
   std::unique_ptr<PendingAttachments> pending(
       new PendingAttachments(loop, engine, std::move(directory), std::move(log)));
   SLUICE_CHECK_OK(pending->watch());
+  SLUICE_TRY(const auto names, list(pending->directory_));
+  for (const auto& name : names.gone) pending->withdraw(name);
   pending->look_later(Duration::zero());
   return pending;
 }
@@ -70,11 +84,40 @@ void PendingAttachments::look() {
   const auto names = list(directory_);
   if (!names) return try_again("", names.error());
   std::erase_if(said_, [&](const auto& entry) {
-    return !std::binary_search(names->begin(), names->end(), entry.first);
+    return !std::binary_search(names->pending.begin(), names->pending.end(), entry.first) &&
+           !std::binary_search(names->gone.begin(), names->gone.end(), entry.first);
   });
-  for (const auto& name : *names) {
-    if (!on_their_way_.contains(name)) take_in(name);
+  for (const auto& name : names->gone) {
+    if (!withdrawing_.contains(name)) withdraw(name);
   }
+  for (const auto& name : names->pending) {
+    const bool withdrawn_first = withdrawing_.contains(name) ||
+                                 std::binary_search(names->gone.begin(), names->gone.end(), name);
+    if (!withdrawn_first && !on_their_way_.contains(name)) take_in(name);
+  }
+}
+
+void PendingAttachments::withdraw(const std::string& name) {
+  const auto file = name + std::string(kGone);
+  const auto id = os::read_file(path_of(file), kMaxIdBytes);
+  if (!id) {
+    if (id.error().code == Code::kNotFound) return;
+    if (id.error().code == Code::kInvalid) return refuse(file, id.error());
+    return try_again(name, id.error());
+  }
+  withdrawing_.insert(name);
+  engine_.detach(
+      *id, [this, here = std::weak_ptr(here_), name, file, id = *id](const Result<bool>& detached) {
+        if (here.expired()) return;
+        withdrawing_.erase(name);
+        if (!detached) return try_again(name, detached.error());
+        if (auto removed = os::remove_file(path_of(file)); !removed) {
+          return try_again(name, removed.error());
+        }
+        log_.info("attachment was undone while no engine was there",
+                  {{"id", id.substr(0, 200)}, {"known", *detached}});
+        look_later(Duration::zero());
+      });
 }
 
 void PendingAttachments::take_in(const std::string& name) {
@@ -99,15 +142,19 @@ void PendingAttachments::take_in(const std::string& name) {
 void PendingAttachments::attached(const std::string& name, const std::string& id,
                                   const std::string& bytes) {
   const auto now = os::read_file(path_of(name), kMaxBytes);
-  if (!now && now.error().code == Code::kNotFound) {
-    log_.info("pending attachment was withdrawn", {{"id", id}});
-    return engine_.detach(id, [](const Result<bool>&) {});
-  }
+  if (!now && now.error().code == Code::kNotFound) return withdrawn(id);
   if (now && *now != bytes) return look_later(Duration::zero());
-  if (auto removed = os::remove_file(path_of(name)); !removed) {
-    return try_again(name, removed.error());
+  // Whoever removes it decides: a DEL that came first has been told that it was never attached.
+  if (::unlink(path_of(name).c_str()) != 0) {
+    if (errno == ENOENT) return withdrawn(id);
+    return try_again(name, errno_error(errno, "remove " + path_of(name)));
   }
   log_.info("pending attachment taken in", {{"id", id}});
+}
+
+void PendingAttachments::withdrawn(const std::string& id) {
+  log_.info("pending attachment was withdrawn", {{"id", id}});
+  engine_.detach(id, [](const Result<bool>&) {});
 }
 
 void PendingAttachments::refuse(const std::string& name, const Error& error) {

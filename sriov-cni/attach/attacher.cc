@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sriov-cni/attach/attacher.h"
 
+#include "common/base/first_error.h"
 #include "sriov-cni/announce/announce.h"
 #include "sriov-cni/attach/addressing.h"
 #include "sriov-cni/attach/device_info.h"
@@ -31,7 +32,7 @@ class Adder {
  private:
   Status make(PlannedPort& port, Reached& reached);
   Status give_addresses(PlannedPort& port);
-  Status make_port(const PlannedPort& port);
+  Status make_port(const PlannedPort& port, PortTimes& times);
   Status tell_engine(Record& record);
   void announce_port(const Record& record);
   void complete_result(Record& record) const;
@@ -69,7 +70,8 @@ Status Adder::make(PlannedPort& port, Reached& reached) {
   // By now the addresses must be ones that the engine can work with.
   if (record.engine != EngineState::kNone) SLUICE_CHECK_OK(to_attachment(record));
   reached = Reached::kPort;
-  SLUICE_CHECK_OK(time(Step::kMove, [&] { return make_port(port); }));
+  SLUICE_CHECK_OK(
+      context_.times.time_port([&](PortTimes& times) { return make_port(port, times); }));
   if (record.kind != PortKind::kUserSpace) {
     SLUICE_CHECK_OK(time(Step::kAddress, [&] {
       return configure_pod(plan_.pod, record.key.interface, record.result);
@@ -100,8 +102,8 @@ Status Adder::give_addresses(PlannedPort& port) {
   return {};
 }
 
-Status Adder::make_port(const PlannedPort& port) {
-  if (port.vf) return attach_vf(*port.vf, port.record, plan_.pod);
+Status Adder::make_port(const PlannedPort& port, PortTimes& times) {
+  if (port.vf) return attach_vf(*port.vf, port.record, plan_.pod, &times);
   return make_veth(port.record, plan_.pod);
 }
 
@@ -109,12 +111,14 @@ Status Adder::tell_engine(Record& record) {
   if (record.engine == EngineState::kNone) return {};
   SLUICE_TRY(const auto attachment, to_attachment(record));
   if (record.engine == EngineState::kTold) {
-    auto attached = EngineClient(record.engine_socket).attach(attachment);
+    auto attached = EngineClient(record.engine_socket, context_.engine_time).attach(attachment);
     // It may have gone just now. A timeout is no absence: it may be doing it.
     const bool gone = !attached && attached.error().code == Code::kUnavailable &&
                       is_away(attached.error()) && !record.pending_directory.empty();
     if (!gone) return attached;
     record.engine = EngineState::kPending;
+    // Before the file: whoever undoes it must know that there may be one.
+    SLUICE_CHECK_OK(journal_.save(record));
   }
   context_.log.warn("the offload engine is away: attached without offload",
                     {{"id", record.id()}, {"pending", record.pending_directory}});
@@ -149,6 +153,8 @@ void Adder::complete_result(Record& record) const {
   result.interfaces.push_back({record.key.interface, has_mac ? record.mac.to_string() : "",
                                record.mtu, record.netns, "", record.vf ? record.vf->pci : ""});
   for (auto& address : result.addresses) address.interface = at;
+  // The pod has one resolver, and the first interface's result says it.
+  if (record.first.empty() && context_.config.dns != CniDns{}) result.dns = context_.config.dns;
 }
 
 Status Adder::finish() {
@@ -159,6 +165,7 @@ Status Adder::finish() {
     if (port.record.device_info_file.empty()) continue;
     SLUICE_CHECK_OK(write_device_info(port.record.device_info_file, *port.vf));
   }
+  for (const auto& port : plan_.ports) context_.subject.add(port.record);
   return {};
 }
 
@@ -170,7 +177,10 @@ Status Adder::roll_back() {
     auto record = plan_.ports[i].record;
     if (reached_[i] < Reached::kEngine) record.engine = EngineState::kNone;
     if (reached_[i] < Reached::kPort) record.stage = Stage::kPortReturned;
-    if (reached_[i] < Reached::kAddressed) record.ipam.kind = IpamKind::kNone;
+    // What failed has left nothing, but for a plugin whose own clean-up failed too: it is asked
+    // again, and the record stays until it has succeeded.
+    const bool may_have_one = record.ipam.kind == IpamKind::kDelegate;
+    if (reached_[i] < Reached::kAddressed && !may_have_one) record.ipam.kind = IpamKind::kNone;
     first.keep(undoer.one(std::move(record), &plan_.pod, context_.call.netns));
   }
   return std::move(first).take();
@@ -180,6 +190,17 @@ CniResult Adder::result() const {
   auto all = context_.config.previous.value_or(CniResult{});
   for (const auto& port : plan_.ports) all = join(all, port.record.result);
   return all;
+}
+
+// What DEL's line tells. Nothing fails without it.
+void note_subject(Context& context, const Journal& journal) {
+  const auto first = journal.load(context.call.id());
+  if (!first || !*first) return;
+  context.subject.add(**first);
+  for (const auto& other : (*first)->others) {
+    const auto record = journal.load(context.call.id_of(other));
+    if (record && *record) context.subject.add(**record);
+  }
 }
 
 }  // namespace
@@ -205,14 +226,16 @@ Result<CniResult> add(Context& context) {
 
 Status del(Context& context) {
   context.nics.forget();
-  SLUICE_TRY(const auto lock, context.times.time(Step::kLock, [&] {
-    return lock_attachment(context.config.state_dir, context.call.id());
-  }));
+  const auto lock = context.times.time(
+      Step::kLock, [&] { return lock_attachment(context.config.state_dir, context.call.id()); });
+  // Nobody can begin anything there, and what is in it must still be given back.
+  if (!lock && !is_read_only(lock.error())) return fail(lock.error());
   const auto journal = Journal::open(context.config.state_dir);
   if (!journal) {
     // No directory, and none can be made: nothing was ever attached.
     return is_read_only(journal.error()) ? Status{} : fail(journal.error());
   }
+  note_subject(context, *journal);
   return Undoer(context, *journal).attachment(context.key(), context.call.netns);
 }
 

@@ -67,7 +67,7 @@ Status check_addresses(Context& context, const Record& record) {
   return ipam->check(ipam_owner(context, record, context.call.netns), record.result);
 }
 
-Status check_engine(const Record& record) {
+Status check_engine(Context& context, const Record& record) {
   if (record.engine == EngineState::kNone) return {};
   if (record.engine == EngineState::kPending && is_pending(record.pending_directory, record.id())) {
     return cni_fail(kWaitingForEngine, record.id() +
@@ -75,7 +75,8 @@ Status check_engine(const Record& record) {
                                            "was away; it hasn't taken the attachment in yet");
   }
   SLUICE_TRY(const auto attachment, to_attachment(record));
-  SLUICE_TRY(const auto problem, EngineClient(record.engine_socket).check(attachment));
+  SLUICE_TRY(const auto problem,
+             EngineClient(record.engine_socket, context.engine_time).check(attachment));
   if (problem.empty()) return {};
   return cni_fail(kCheckFailed, record.key.interface + ": the offload engine says: " + problem);
 }
@@ -130,7 +131,7 @@ Status check(Context& context) {
   }
   if (!problems.empty()) return cni_fail(kCheckFailed, joined(problems));
   for (const auto& record : records) SLUICE_CHECK_OK(check_addresses(context, record));
-  for (const auto& record : records) SLUICE_CHECK_OK(check_engine(record));
+  for (const auto& record : records) SLUICE_CHECK_OK(check_engine(context, record));
   return {};
 }
 

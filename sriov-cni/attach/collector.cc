@@ -7,7 +7,7 @@
 
 #include "sriov-cni/attach/addressing.h"
 #include "sriov-cni/attach/reclaim.h"
-#include "sriov-cni/ports/pod_side.h"
+#include "sriov-cni/ports/pod_life.h"
 
 namespace sluice::cni {
 namespace {
@@ -21,7 +21,7 @@ std::string why_stale(const NetConfig& config, const Record& record) {
     const bool listed = std::find(valid.begin(), valid.end(), first_of(record)) != valid.end();
     return listed ? "" : "not among the runtime's valid attachments";
   }
-  return living_namespace(record, "") ? "" : "its namespace is gone";
+  return pod_life(record) == PodLife::kDead ? "its namespace is gone" : "";
 }
 
 Status tell_delegate(Context& context, const Journal& journal) {

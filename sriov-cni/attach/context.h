@@ -3,16 +3,28 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <utility>
 
 #include "common/base/log.h"
+#include "sriov-cni/attach/engine_client.h"
 #include "sriov-cni/attach/step_times.h"
 #include "sriov-cni/config/attachment_key.h"
 #include "sriov-cni/config/environment.h"
 #include "sriov-cni/config/net_config.h"
+#include "sriov-cni/journal/record.h"
 #include "sriov-cni/ports/nics.h"
 
 namespace sluice::cni {
+
+// What a call is about, for the line that tells of it.
+struct Subject {
+  std::string network_reference;
+  std::string devices;  // of each interface its VF's address or "veth", with ',' between them
+  std::string ip;       // the first address of the first interface that has one
+
+  void add(const Record& record);
+};
 
 struct Context {
   NetConfig config;
@@ -21,21 +33,10 @@ struct Context {
   StepTimes times;
   Nics nics = {};
   std::uint64_t reclaimed = 0;  // by GC and repair, for the statistics
+  Subject subject = {};
+  EngineTime engine_time = {};
 
   AttachmentKey key() const { return {call.container_id, call.interface}; }
-};
-
-// Of several things that are all tried, the error of the first that failed.
-class FirstError {
- public:
-  void keep(Status status) {
-    if (status_ && !status) status_ = std::move(status);
-  }
-  bool ok() const { return status_.has_value(); }
-  Status take() && { return std::move(status_); }
-
- private:
-  Status status_;
 };
 
 }  // namespace sluice::cni

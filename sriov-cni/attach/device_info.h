@@ -14,7 +14,8 @@
 namespace sluice::cni {
 
 std::string device_info_json(const FoundVf& found);
-// Readable by all and writable by nobody.
+// Readable by all and writable by nobody. A file that tells of this VF already stays as it is: a
+// meta-plugin puts the device plugin's there, which knows more (representor, vDPA, vhost-net).
 Status write_device_info(const std::string& path, const FoundVf& found);
 
 }  // namespace sluice::cni

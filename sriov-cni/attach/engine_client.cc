@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sriov-cni/attach/engine_client.h"
 
+#include <algorithm>
+#include <cerrno>
+
 #include "common/api/offload.pb.h"
 #include "common/os/frame_socket.h"
 
@@ -8,29 +11,24 @@ namespace sluice::cni {
 namespace {
 
 constexpr Duration kQuestionDeadline = std::chrono::seconds(5);
-constexpr Duration kChangeDeadline = std::chrono::seconds(20);
 constexpr std::uint32_t kMinMtu = 576, kMaxMtu = 65535;
 
-Result<api::Response> call(const std::string& socket, const api::Request& request,
-                           Duration deadline) {
-  auto answer = os::frame_call(socket, request.SerializeAsString(), deadline);
-  if (!answer) {
-    auto error = std::move(answer).error();
-    // Whatever keeps us from reaching it (no socket yet, refused, reset) may be over soon.
-    if (error.code != Code::kTimeout) error.code = Code::kUnavailable;
-    return fail(
-        std::move(error).with("asking the offload engine at " + socket).and_retry(Retry::kLater));
+// No socket, nobody at it, or gone while it was asked.
+bool is_nobody(const Error& error) {
+  if (error.domain == Domain::kProtocol) return error.code == Code::kUnavailable;
+  return error.domain == Domain::kKernel &&
+         (error.native == ENOENT || error.native == ECONNREFUSED || error.native == ECONNRESET ||
+          error.native == EPIPE);
+}
+
+Error unreached(Error error, const std::string& socket) {
+  if (is_nobody(error)) error.code = Code::kUnavailable;
+  if (is_nobody(error) || error.code == Code::kTimeout) {
+    error.retry = Retry::kLater;
+  } else if (error.code == Code::kUnavailable) {  // errno's: short of something ourselves
+    error.code = Code::kExhausted;
   }
-  api::Response response;
-  if (!response.ParseFromString(*answer)) {
-    return fail(Code::kInternal, "the offload engine at " + socket + " answered no Response");
-  }
-  if (response.has_failure()) {
-    const auto code = code_from(response.failure().code());
-    return fail(code,
-                "the offload engine refused: " + response.failure().message().substr(0, 2000));
-  }
-  return response;
+  return std::move(error).with("asking the offload engine at " + socket);
 }
 
 Status check_path(const char* field, const std::string& path, bool may_be_empty) {
@@ -102,6 +100,39 @@ std::string attach_request_bytes(const Attachment& attachment) {
   return request.SerializeAsString();
 }
 
+Result<api::Response> EngineClient::call(const api::Request& request, Duration deadline) const {
+  if (time_.silent || time_.left <= Duration::zero()) {
+    return fail(Error{Code::kTimeout,
+                      Domain::kNone,
+                      0,
+                      "the offload engine at " + socket_ +
+                          " isn't asked any more by this call: it " +
+                          (time_.silent ? "did not answer in time" : "took too long"),
+                      {},
+                      Retry::kLater});
+  }
+  const SteadyClock clock;
+  const auto begin = clock.now();
+  auto answer =
+      os::frame_call(socket_, request.SerializeAsString(), std::min(deadline, time_.left));
+  time_.left -= clock.now() - begin;
+  if (!answer) {
+    auto error = unreached(std::move(answer).error(), socket_);
+    time_.silent = error.code == Code::kTimeout;
+    return fail(std::move(error));
+  }
+  api::Response response;
+  if (!response.ParseFromString(*answer)) {
+    return fail(Code::kInternal, "the offload engine at " + socket_ + " answered no Response");
+  }
+  if (response.has_failure()) {
+    const auto code = code_from(response.failure().code());
+    return fail(code,
+                "the offload engine refused: " + response.failure().message().substr(0, 2000));
+  }
+  return response;
+}
+
 bool is_away(const Error& error) {
   return error.retry == Retry::kLater &&
          (error.code == Code::kUnavailable || error.code == Code::kTimeout);
@@ -110,7 +141,7 @@ bool is_away(const Error& error) {
 Result<NodeFacts> EngineClient::node_facts() const {
   api::Request request;
   request.mutable_node_info();
-  SLUICE_TRY(const auto response, call(socket_, request, kQuestionDeadline));
+  SLUICE_TRY(const auto response, call(request, kQuestionDeadline));
   if (!response.has_node_info()) {
     return fail(Code::kInternal, "the offload engine answered something else than its node");
   }
@@ -122,7 +153,7 @@ Result<NodeFacts> EngineClient::node_facts() const {
 Status EngineClient::attach(const Attachment& attachment) const {
   api::Request request;
   fill(attachment, *request.mutable_attach());
-  SLUICE_TRY(const auto response, call(socket_, request, kChangeDeadline));
+  SLUICE_TRY(const auto response, call(request, EngineTime::kMost));
   if (response.has_attach()) return {};
   return fail(Code::kInternal, "the offload engine answered something else than an attachment");
 }
@@ -130,7 +161,7 @@ Status EngineClient::attach(const Attachment& attachment) const {
 Status EngineClient::detach(const std::string& id) const {
   api::Request request;
   request.mutable_detach()->set_id(id);
-  SLUICE_TRY(const auto response, call(socket_, request, kChangeDeadline));
+  SLUICE_TRY(const auto response, call(request, EngineTime::kMost));
   if (response.has_detach()) return {};
   return fail(Code::kInternal, "the offload engine answered something else than a detachment");
 }
@@ -138,7 +169,7 @@ Status EngineClient::detach(const std::string& id) const {
 Result<std::string> EngineClient::check(const Attachment& attachment) const {
   api::Request request;
   fill(attachment, *request.mutable_check_attachment()->mutable_attachment());
-  SLUICE_TRY(const auto response, call(socket_, request, kQuestionDeadline));
+  SLUICE_TRY(const auto response, call(request, kQuestionDeadline));
   if (!response.has_check_attachment()) {
     return fail(Code::kInternal, "the offload engine answered something else than a check");
   }

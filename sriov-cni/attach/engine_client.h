@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the CNI asks the offload engine (common/api/offload.proto over a frame socket).
 //
-// Errors: an engine that isn't there, or doesn't answer in time, is Code::kUnavailable or kTimeout
-// with Retry::kLater (is_away()). What it answers is checked before it is used.
+// Contract: one call of ours waits EngineTime::kMost for it at most, however many interfaces it is
+// about, and asks no more once it has not answered in time.
+// Errors: an engine that isn't there (no socket, nobody at it, or gone while it was asked), or that
+// doesn't answer in time, is Code::kUnavailable or kTimeout with Retry::kLater (is_away()).
+// Whatever else keeps us from asking it is no absence. What it answers is checked before it is
+// used.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +18,11 @@
 #include "common/base/result.h"
 #include "sriov-cni/config/net_config.h"
 #include "sriov-cni/journal/record.h"
+
+namespace sluice::api {
+class Request;
+class Response;
+}  // namespace sluice::api
 
 namespace sluice::cni {
 
@@ -46,9 +55,17 @@ std::string attach_request_bytes(const Attachment& attachment);  // a serialized
 
 bool is_away(const Error& error);
 
+// What one call of ours has left for the engine.
+struct EngineTime {
+  static constexpr Duration kMost = std::chrono::seconds(20);
+  Duration left = kMost;
+  bool silent = false;  // it has not answered in time
+};
+
 class EngineClient {
  public:
-  explicit EngineClient(std::string socket) : socket_(std::move(socket)) {}
+  // `time`: outlives it.
+  EngineClient(std::string socket, EngineTime& time) : socket_(std::move(socket)), time_(time) {}
 
   Result<NodeFacts> node_facts() const;
   Status attach(const Attachment& attachment) const;  // returns when its rules are in place
@@ -57,7 +74,9 @@ class EngineClient {
   Result<std::string> check(const Attachment& attachment) const;
 
  private:
+  Result<api::Response> call(const api::Request& request, Duration deadline) const;
   std::string socket_;
+  EngineTime& time_;
 };
 
 }  // namespace sluice::cni

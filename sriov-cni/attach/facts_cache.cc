@@ -13,12 +13,12 @@ using Json = nlohmann::json;
 constexpr int kVersion = 1;
 constexpr std::size_t kMaxBytes = 65536;
 
-struct Kept {
-  std::string socket;
-  NodeFacts facts;
-};
+constexpr std::size_t kMaxEngines = 64;  // of one node; far more than anybody has
+constexpr std::string_view kPrefix = "node-facts-", kSuffix = ".json";
 
-std::string path_in(const std::string& state_dir) { return state_dir + "/node-facts.json"; }
+std::string path_of(const std::string& state_dir, const std::string& socket) {
+  return state_dir + "/" + std::string(kPrefix) + id_hash(socket) + std::string(kSuffix);
+}
 
 Result<NodeFacts> read_facts(const Json& json) {
   NodeFacts out;
@@ -33,8 +33,8 @@ Result<NodeFacts> read_facts(const Json& json) {
   return out;
 }
 
-std::optional<Kept> read_cache(const std::string& state_dir) {
-  const auto text = os::read_file(path_in(state_dir), kMaxBytes);
+std::optional<KeptFacts> read_cache(const std::string& path) {
+  const auto text = os::read_file(path, kMaxBytes);
   if (!text) return std::nullopt;
   const auto json = Json::parse(*text, nullptr, false);
   if (!json.is_object()) return std::nullopt;
@@ -42,7 +42,7 @@ std::optional<Kept> read_cache(const std::string& state_dir) {
     if (json.at("version").get<int>() != kVersion) return std::nullopt;
     auto facts = read_facts(json);
     if (!facts) return std::nullopt;
-    return Kept{json.at("engineSocket").get<std::string>(), std::move(*facts)};
+    return KeptFacts{json.at("engineSocket").get<std::string>(), std::move(*facts)};
   } catch (const Json::exception&) {
     return std::nullopt;
   }
@@ -51,7 +51,8 @@ std::optional<Kept> read_cache(const std::string& state_dir) {
 }  // namespace
 
 Status keep_facts(const std::string& state_dir, const std::string& socket, const NodeFacts& facts) {
-  const auto kept = read_cache(state_dir);
+  const auto path = path_of(state_dir, socket);
+  const auto kept = read_cache(path);
   if (kept && kept->socket == socket && kept->facts == facts) return {};
   const Json json = {{"version", kVersion},
                      {"engineSocket", socket},
@@ -63,19 +64,30 @@ Status keep_facts(const std::string& state_dir, const std::string& socket, const
                      {"vfControlSocket", facts.vf_control_socket},
                      {"pendingDirectory", facts.pending_directory}};
   return os::write_file_atomic(
-      path_in(state_dir), json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n", 0600);
+      path, json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n", 0600);
 }
 
 std::optional<NodeFacts> cached_facts(const std::string& state_dir, const std::string& socket) {
-  auto kept = read_cache(state_dir);
+  auto kept = read_cache(path_of(state_dir, socket));
   if (!kept || kept->socket != socket) return std::nullopt;
   return std::move(kept->facts);
 }
 
-std::optional<NodeFacts> any_cached_facts(const std::string& state_dir) {
-  auto kept = read_cache(state_dir);
-  if (!kept) return std::nullopt;
-  return std::move(kept->facts);
+std::vector<KeptFacts> all_cached_facts(const std::string& state_dir) {
+  std::vector<KeptFacts> out;
+  const auto root = os::Root::open(state_dir);
+  if (!root) return out;
+  const auto names = root->list(".");
+  if (!names) return out;
+  for (const auto& name : *names) {
+    if (!name.starts_with(kPrefix) || !name.ends_with(kSuffix)) continue;
+    auto kept = read_cache(state_dir + "/" + name);
+    if (kept && path_of(state_dir, kept->socket) == state_dir + "/" + name) {
+      out.push_back(std::move(*kept));
+    }
+    if (out.size() == kMaxEngines) break;
+  }
+  return out;
 }
 
 }  // namespace sluice::cni

@@ -50,7 +50,10 @@ bool is_read_only(const Error& error) {
 
 Result<Locks> lock_attachment(const std::string& state_dir, const std::string& id) {
   Locks locks;
-  SLUICE_CHECK_OK(lock_into(locks, state_dir, attachment_file(id_hash(id))));
+  SLUICE_CHECK_OK(os::make_directories(state_dir + "/locks", 0700));
+  SLUICE_TRY(auto lock,
+             os::FileLock::acquire(state_dir + "/locks/" + attachment_file(id_hash(id))));
+  locks.push_back(std::move(lock));
   return locks;
 }
 

@@ -2,10 +2,10 @@
 // The locks of attachments and VFs.
 //
 // Contract: taken in this order: an attachment's (of several interfaces: the first's; never two
-// attachments' at once), then the VFs' by address. IPAM has its own, below these. A state directory
-// that is read-only has no locks: nobody can begin anything there, and what is in it must still be
-// given back.
-// Threading: between processes; the kernel drops a lock with its holder.
+// attachments' at once), then the VFs' by address. IPAM has its own, below these. In a state
+// directory that is read-only there are none: lock_attachment() says so (is_read_only()), and
+// whoever only takes back goes on without; the others succeed with nothing held. Threading: between
+// processes; the kernel drops a lock with its holder.
 #pragma once
 
 #include <optional>

@@ -29,6 +29,11 @@ bool is_pending(const std::string& directory, const std::string& id) {
   return ::access((directory + "/" + id_hash(id)).c_str(), F_OK) == 0;
 }
 
+Status leave_withdrawal(const std::string& directory, const std::string& id) {
+  SLUICE_CHECK_OK(os::make_directories(directory, 0700));
+  return os::write_file_atomic(directory + "/" + id_hash(id) + ".gone", id, 0600);
+}
+
 Result<bool> take_pending_back(const std::string& directory, const std::string& hash) {
   const auto path = directory + "/" + hash;
   SLUICE_CHECK_OK(remove_leftovers(path));

@@ -6,17 +6,17 @@
 
 #include "sriov-cni/attach/addressing.h"
 #include "sriov-cni/attach/facts_cache.h"
+#include "sriov-cni/attach/refusals.h"
 #include "sriov-cni/attach/undo.h"
 #include "sriov-cni/attach/wanted.h"
 #include "sriov-cni/config/cni_error.h"
+#include "sriov-cni/ports/pod_life.h"
 #include "sriov-cni/ports/pod_side.h"
 
 namespace sluice::cni {
 namespace {
 
 using callstats::Step;
-
-constexpr std::uint16_t kInfiniband = 32;  // ARPHRD_INFINIBAND
 
 Result<os::NetNs> open_pod(const Invocation& call) {
   const auto shown = call.netns.substr(0, 200);
@@ -37,7 +37,7 @@ Status know_node(Context& context, Plan& plan) {
   plan.place = {config.sysfs_root, config.vf_control_socket, config.baseline_dir};
   plan.mtu = config.mtu;
   if (config.engine == EngineUse::kNever) return {};
-  auto facts = EngineClient(config.engine_socket).node_facts();
+  auto facts = EngineClient(config.engine_socket, context.engine_time).node_facts();
   if (facts) {
     plan.engine = EngineState::kTold;
     plan.facts = std::move(*facts);
@@ -59,19 +59,15 @@ Status know_node(Context& context, Plan& plan) {
   plan.place.sysfs_root = plan.facts->sysfs_root;
   plan.place.vf_control_socket = plan.facts->vf_control_socket;
   if (!plan.mtu) plan.mtu = plan.facts->pod_mtu;
-  if (*plan.mtu <= plan.facts->pod_mtu) return {};
-  return cni_fail(kInvalidConfig, "mtu is " + std::to_string(*plan.mtu) +
-                                      "; the node's pod MTU is " +
-                                      std::to_string(plan.facts->pod_mtu));
+  return check_pod_mtu(config, *plan.facts);
 }
 
-// A veth is plugged in by the engine; and who asked for a VF never gets one.
-Status check_veths(const NetConfig& config, const std::vector<Wanted>& wanted) {
-  if (config.dialect == Dialect::kSluice && config.engine != EngineUse::kNever) return {};
+Status check_veths(const Context& context, const std::vector<Wanted>& wanted) {
+  const auto& config = context.config;
   for (const auto& port : wanted) {
-    if (!port.vf) return fail(no_device_error(config));
+    if (!port.vf && !gives_veths(config)) return fail(no_device_error(config));
   }
-  return {};
+  return wanted.front().vf ? Status{} : check_veth_wishes(config, context.log);
 }
 
 // Of an ADD that died before its interfaces were in the pod, or whose pod's namespace is another
@@ -100,9 +96,9 @@ Status claim_vf(Context& context, const Journal& journal, const std::string& pci
   for (auto& other : contents.records) {
     if (!other.vf || other.vf->pci != pci || other.stage == Stage::kPortReturned) continue;
     const auto id = other.id();
-    if (living_namespace(other, "")) {
+    if (pod_life(other) != PodLife::kDead) {
       return cni_fail(kTryAgainLater,
-                      "VF " + pci + " is still in pod " + other.pod + " (" + id + ")");
+                      "VF " + pci + " is still in pod " + other.pod + " (" + id + "), or may be");
     }
     context.log.info("taking a VF from a dead pod", {{"vf", pci}, {"id", id}});
     // Its engine or IPAM part may have to wait; the VF itself must come back now.
@@ -123,6 +119,7 @@ Record new_record(const Context& context, const Plan& plan, const Wanted& wanted
   Record record;
   record.key = {call.container_id, wanted.interface};
   record.network = config.name;
+  record.network_reference = config.network_reference;
   record.pod = call.pod;
   record.pod_uid = call.pod_uid;
   record.netns = call.netns;
@@ -153,7 +150,24 @@ Status check_mtu(const FoundVf& found, std::optional<std::uint32_t> mtu) {
                       found.vf.address.to_string() + " has " + std::to_string(most));
 }
 
-Status plan_vf(Context& context, const Plan& plan, const Wanted& wanted, PlannedPort& port) {
+// A VF for user space bears no mark of the pod that has it: while there are records that can't be
+// read, only the journal's note tells that it is none of theirs.
+Status check_no_unreadable_has(const Journal& journal, const nic::PciAddress& vf) {
+  SLUICE_TRY(auto contents, journal.load_all());
+  auto unreadable = std::move(contents.damaged);
+  unreadable.insert(unreadable.end(), contents.newer.begin(), contents.newer.end());
+  const auto holder = journal.holder_of(vf);
+  for (const auto& path : unreadable) {
+    if (holder && !path.ends_with("/" + id_hash(*holder) + ".json")) continue;
+    return cni_fail(kTryAgainLater, "VF " + vf.to_string() +
+                                        " may be in use by a pod whose record can't be read: " +
+                                        path.substr(0, 200));
+  }
+  return {};
+}
+
+Status plan_vf(Context& context, const Journal& journal, const Plan& plan, const Wanted& wanted,
+               PlannedPort& port) {
   SLUICE_TRY(port.vf, find_vf(context.nics, plan.place, *wanted.vf));
   auto wish = context.config.vf;
   wish.mtu = plan.mtu;
@@ -164,12 +178,13 @@ Status plan_vf(Context& context, const Plan& plan, const Wanted& wanted, Planned
   }
   SLUICE_CHECK_OK(check_wish(*port.vf, wish));
   SLUICE_CHECK_OK(check_mtu(*port.vf, plan.mtu));
-  const bool ethernet = !port.vf->link || port.vf->link->type != kInfiniband;
+  const bool ethernet = !port.vf->link || port.vf->link->type != netlink::Link::kInfiniband;
   port.mac_from_address = !wish.mac && plan.engine != EngineState::kNone && ethernet;
   // That there will be one must be known to whoever undoes it; which one isn't known yet.
   if (port.mac_from_address) wish.mac = port.vf->home.mac;
   describe_vf(*port.vf, wish, port.record);
-  return {};
+  if (port.record.kind != PortKind::kUserSpace) return {};
+  return check_no_unreadable_has(journal, *wanted.vf);
 }
 
 void plan_veth(const Context& context, const Plan& plan, PlannedPort& port) {
@@ -182,18 +197,20 @@ void plan_veth(const Context& context, const Plan& plan, PlannedPort& port) {
   port.mac_from_address = !first || !context.config.vf.mac;
 }
 
-Status plan_ports(Context& context, const std::vector<Wanted>& wanted, Plan& plan) {
+Status plan_ports(Context& context, const Journal& journal, const std::vector<Wanted>& wanted,
+                  Plan& plan) {
   SLUICE_TRY(const auto boot, boot_id());
   for (const auto& want : wanted) {
     PlannedPort port;
     port.record = new_record(context, plan, want, boot);
     if (want.vf) {
-      SLUICE_CHECK_OK(plan_vf(context, plan, want, port));
+      SLUICE_CHECK_OK(plan_vf(context, journal, plan, want, port));
     } else {
       plan_veth(context, plan, port);
     }
     port.record.ipam =
         ipam_source(context, plan.facts ? &*plan.facts : nullptr, port.vf ? &*port.vf : nullptr);
+    if (plan.facts) SLUICE_CHECK_OK(check_pool(port.record.ipam, *plan.facts));
     if (!plan.ports.empty()) plan.ports.front().record.others.push_back(want.interface);
     plan.ports.push_back(std::move(port));
   }
@@ -215,10 +232,12 @@ Status check_result(const Context& context, const Plan& plan) {
 
 // Which interfaces, on what kind of node; still nothing of the VFs themselves.
 Result<std::vector<Wanted>> decide(Context& context, const Journal& journal, Plan& plan) {
+  SLUICE_CHECK_OK(check_engine_wishes(context.config));
+  SLUICE_CHECK_OK(check_ipam_plugin(context.config, context.call));
   SLUICE_CHECK_OK(know_node(context, plan));
   SLUICE_TRY(auto wanted, wanted_ports(context.config, context.call, journal, plan.place.sysfs_root,
                                        context.log));
-  SLUICE_CHECK_OK(check_veths(context.config, wanted));
+  SLUICE_CHECK_OK(check_veths(context, wanted));
   // Before the undoing, though that could free the names: nothing tells an ADD that died half-way
   // from one that is in use, and a second ADD must not take a running pod's network. DEL undoes it.
   for (const auto& port : wanted) SLUICE_CHECK_OK(check_name_is_free(plan.pod, port.interface));
@@ -226,6 +245,12 @@ Result<std::vector<Wanted>> decide(Context& context, const Journal& journal, Pla
 }
 
 }  // namespace
+
+Status check_pod_mtu(const NetConfig& config, const NodeFacts& facts) {
+  if (!config.mtu || *config.mtu <= facts.pod_mtu) return {};
+  return cni_fail(kInvalidConfig, "mtu is " + std::to_string(*config.mtu) +
+                                      "; the node's pod MTU is " + std::to_string(facts.pod_mtu));
+}
 
 Result<Plan> make_plan(Context& context, const Journal& journal) {
   SLUICE_TRY(auto pod, open_pod(context.call));
@@ -241,8 +266,8 @@ Result<Plan> make_plan(Context& context, const Journal& journal) {
     return lock_vfs(context.config.state_dir, vfs);
   }));
   for (const auto& vf : vfs) SLUICE_CHECK_OK(claim_vf(context, journal, vf));
-  SLUICE_CHECK_OK(
-      context.times.time(Step::kLookup, [&] { return plan_ports(context, wanted, plan); }));
+  SLUICE_CHECK_OK(context.times.time(Step::kLookup,
+                                     [&] { return plan_ports(context, journal, wanted, plan); }));
   SLUICE_CHECK_OK(check_result(context, plan));
   return plan;
 }

@@ -36,6 +36,9 @@ struct Plan {
   Locks vf_locks = {};                    // held as long as the plan is there
 };
 
+// That the configuration's MTU isn't more than this node's pods can have.
+Status check_pod_mtu(const NetConfig& config, const NodeFacts& facts);
+
 Result<Plan> make_plan(Context& context, const Journal& journal);
 
 }  // namespace sluice::cni

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "common/base/first_error.h"
 #include "common/nic/baseline.h"
 #include "sriov-cni/attach/locks.h"
 #include "sriov-cni/attach/pending.h"
@@ -119,6 +120,12 @@ Result<std::set<std::string>> Reclaimer::recorded_vfs() const {
   for (const auto& record : contents.records) {
     if (record.vf && record.stage != Stage::kPortReturned) out.insert(record.vf->pci);
   }
+  SLUICE_TRY(const auto holders, journal_.holders());
+  for (const auto& path : contents.damaged) {
+    for (const auto& [vf, id] : holders) {
+      if (id_hash(id) == hash_of(path)) out.insert(vf);
+    }
+  }
   return out;
 }
 
@@ -144,7 +151,8 @@ void Reclaimer::stray_vfs(const NicPlace& place) {
   }
 }
 
-void Reclaimer::damaged_records(const std::vector<NicPlace>& places) {
+void Reclaimer::damaged_records(const std::vector<NicPlace>& places,
+                                const std::vector<std::string>& engines) {
   const auto contents = journal_.load_all();
   if (!contents) return failed("record", "all", contents.error());
   for (const auto& path : contents->damaged) {
@@ -154,19 +162,49 @@ void Reclaimer::damaged_records(const std::vector<NicPlace>& places) {
       continue;
     }
     if (!*lock || !is_hash(hash_of(path))) continue;
-    found({"record", path, "can't be read", ""}, [&]() -> Status {
-      FirstError first;
-      for (const auto& place : places) {
-        first.keep(salvage_vf(context_, place, hash_of(path), nullptr));
-      }
-      if (!first.ok()) return std::move(first).take();
-      if (may_be_in_pod(places, hash_of(path))) {
-        return fail(Code::kPrecondition,
-                    "its VF or veth may be in a pod that lives; the DEL of that pod takes it back");
-      }
-      return journal_.set_aside_file(path);
-    });
+    found({"record", path, "can't be read", ""},
+          [&] { return take_back_damaged(path, places, engines); });
   }
+}
+
+Status Reclaimer::take_back_damaged(const std::string& path, const std::vector<NicPlace>& places,
+                                    const std::vector<std::string>& engines) {
+  const auto hash = hash_of(path);
+  // Nothing tells whether a VF for user space is in use.
+  SLUICE_TRY(const auto holders, journal_.holders());
+  for (const auto& [vf, id] : holders) {
+    if (id_hash(id) != hash) continue;
+    return fail(Code::kPrecondition, "VF " + vf +
+                                         " may be in use by a pod that lives; the DEL of " +
+                                         id.substr(0, 200) + " takes it back");
+  }
+  FirstError first;
+  for (const auto& place : places) first.keep(salvage_vf(context_, place, hash, nullptr));
+  if (!first.ok()) return std::move(first).take();
+  if (may_be_in_pod(places, hash)) {
+    return fail(Code::kPrecondition,
+                "its VF or veth may be in a pod that lives; the DEL of that pod takes it back");
+  }
+  SLUICE_CHECK_OK(detach_damaged(hash, engines));
+  return journal_.set_aside_file(path);
+}
+
+Status Reclaimer::detach_damaged(const std::string& hash, const std::vector<std::string>& engines) {
+  if (engines.empty()) return {};
+  SLUICE_TRY(const auto held, held_addresses(context_.config.state_dir));
+  const auto its = std::find_if(held.begin(), held.end(), [&](const HeldAddress& address) {
+    return !(address.owner == AttachmentKey{}) && id_hash(address.owner.id()) == hash;
+  });
+  if (its == held.end()) {
+    return fail(Code::kPrecondition,
+                "whose it is isn't known, and the engine may have its attachment; the DEL of its "
+                "pod takes it back");
+  }
+  FirstError first;
+  for (const auto& socket : engines) {
+    first.keep(EngineClient(socket, context_.engine_time).detach(its->owner.id()));
+  }
+  return std::move(first).take();
 }
 
 // A VF that is in a pod and in no record that can be read, or the host side of its veth.

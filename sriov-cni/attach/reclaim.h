@@ -40,7 +40,10 @@ class Reclaimer {
   // Reserved by the built-in IPAM for what has no record.
   void addresses();
   // Records that can't be read and whose port has come back, or can't be in any pod.
-  void damaged_records(const std::vector<NicPlace>& places);
+  // `engines`: the sockets of all that were ever here. Each is told first, which takes the
+  // attachment's id: the record's name doesn't say it, the addresses that it holds do.
+  void damaged_records(const std::vector<NicPlace>& places,
+                       const std::vector<std::string>& engines);
   // VFs on the host that no record has and that aren't as they were.
   void stray_vfs(const NicPlace& place);
   // Of records whose writers were killed.
@@ -53,6 +56,9 @@ class Reclaimer {
  private:
   void undo(const AttachmentKey& key, const Why& why);
   void unreadable_address(const HeldAddress& held);
+  Status take_back_damaged(const std::string& path, const std::vector<NicPlace>& places,
+                           const std::vector<std::string>& engines);
+  Status detach_damaged(const std::string& hash, const std::vector<std::string>& engines);
   bool may_be_in_pod(const std::vector<NicPlace>& places, const std::string& hash) const;
   Result<std::set<std::string>> recorded_vfs() const;
   // Adds a finding and, if the run isn't dry, does the work.

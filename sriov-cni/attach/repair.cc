@@ -7,13 +7,13 @@
 #include <nlohmann/json.hpp>
 
 #include "sriov-cni/attach/facts_cache.h"
-#include "sriov-cni/ports/pod_side.h"
+#include "sriov-cni/ports/pod_life.h"
 
 namespace sluice::cni {
 namespace {
 
 std::string why_dead(const Record& record) {
-  return living_namespace(record, "") ? "" : "its namespace " + record.netns + " is gone";
+  return pod_life(record) == PodLife::kDead ? "its namespace " + record.netns + " is gone" : "";
 }
 
 std::string as_json(const RepairOptions& options, const std::vector<Finding>& findings) {
@@ -51,6 +51,31 @@ std::string as_table(const RepairOptions& options, const std::vector<Finding>& f
   return out;
 }
 
+std::vector<NicPlace> places_of(const RepairOptions& options, const std::vector<KeptFacts>& kept) {
+  std::vector<NicPlace> out = {options.place};
+  for (const auto& [socket, facts] : kept) {
+    const auto same = std::find_if(out.begin(), out.end(), [&facts = facts](const NicPlace& place) {
+      return place.sysfs_root == facts.sysfs_root;
+    });
+    if (same == out.end()) {
+      out.push_back({facts.sysfs_root, facts.vf_control_socket, options.place.baseline_dir});
+    } else if (same->vf_control_socket.empty()) {
+      same->vf_control_socket = facts.vf_control_socket;
+    }
+  }
+  return out;
+}
+
+std::vector<std::string> sockets_of(const RepairOptions& options,
+                                    const std::vector<KeptFacts>& kept) {
+  std::vector<std::string> out;
+  if (!options.engine_socket.empty()) out.push_back(options.engine_socket);
+  for (const auto& one : kept) {
+    if (one.socket != options.engine_socket) out.push_back(one.socket);
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string repair_help() {
@@ -62,6 +87,7 @@ std::string repair_help() {
          "  --state-dir DIR          " +
          defaults.state_dir +
          "\n"
+         "  --engine-socket PATH     of an engine that this node's pods were told to\n"
          "  --sysfs-root DIR         " +
          defaults.place.sysfs_root +
          "\n"
@@ -82,7 +108,8 @@ Result<RepairOptions> parse_repair(const std::vector<std::string>& arguments) {
     const char* name;
     std::string* value;
   };
-  const std::array<Option, 5> with_value = {{{"--state-dir", &out.state_dir},
+  const std::array<Option, 6> with_value = {{{"--state-dir", &out.state_dir},
+                                             {"--engine-socket", &out.engine_socket},
                                              {"--sysfs-root", &out.place.sysfs_root},
                                              {"--vf-control-socket", &out.place.vf_control_socket},
                                              {"--baseline-dir", &out.place.baseline_dir},
@@ -119,23 +146,26 @@ Result<std::vector<Finding>> repair(const RepairOptions& options, const Logger& 
   config.state_dir = options.state_dir;
   config.baseline_dir = options.place.baseline_dir;
   Context context{std::move(config), Invocation{}, log, StepTimes(clock)};
-  SLUICE_TRY(const auto journal, Journal::open(options.state_dir));
-  std::vector<NicPlace> places = {options.place};
-  const auto facts = any_cached_facts(options.state_dir);
-  if (facts && facts->sysfs_root == options.place.sysfs_root) {
-    if (places[0].vf_control_socket.empty()) places[0].vf_control_socket = facts->vf_control_socket;
-  } else if (facts) {
-    places.push_back({facts->sysfs_root, facts->vf_control_socket, options.place.baseline_dir});
+  auto journal = Journal::open_existing(options.state_dir);
+  if (!journal) {
+    return fail(std::move(journal).error().with("looking at --state-dir " + options.state_dir));
   }
+  const auto kept = all_cached_facts(options.state_dir);
+  const auto places = places_of(options, kept);
+  const auto engines = sockets_of(options, kept);
+  // For records of the first version, which don't name theirs.
+  if (!engines.empty()) context.config.engine_socket = engines.front();
   // In this order: what is explained by an attachment is no finding of its own any more.
-  Reclaimer reclaimer(context, journal, options.dry_run);
+  Reclaimer reclaimer(context, *journal, options.dry_run);
   reclaimer.attachments(why_dead);
   reclaimer.temporary_files();
-  reclaimer.damaged_records(places);
+  reclaimer.damaged_records(places, engines);
   reclaimer.addresses();
   for (const auto& place : places) reclaimer.stray_vfs(place);
-  if (facts && !facts->pending_directory.empty()) {
-    reclaimer.pending_files(facts->pending_directory);
+  for (const auto& engine : kept) {
+    if (!engine.facts.pending_directory.empty()) {
+      reclaimer.pending_files(engine.facts.pending_directory);
+    }
   }
   return reclaimer.findings();
 }

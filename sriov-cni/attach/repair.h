@@ -21,7 +21,8 @@ struct RepairOptions {
   bool dry_run = false, json = false, help = false;
   std::string state_dir = NetConfig{}.state_dir;
   std::string stats_file = NetConfig{}.stats_file;
-  // Looked at besides the place that the engine has named.
+  std::string engine_socket;  // besides those that are known here; "": none
+  // Looked at besides the places that the engines have named.
   NicPlace place{NetConfig{}.sysfs_root, "", NetConfig{}.baseline_dir};
 };
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "common/base/first_error.h"
 #include "common/os/files.h"
 #include "sriov-cni/attach/addressing.h"
 #include "sriov-cni/attach/engine_client.h"
@@ -11,6 +12,7 @@
 #include "sriov-cni/attach/locks.h"
 #include "sriov-cni/attach/pending.h"
 #include "sriov-cni/attach/salvage.h"
+#include "sriov-cni/ipam/delegate.h"
 #include "sriov-cni/journal/leftovers.h"
 #include "sriov-cni/ports/pod_side.h"
 #include "sriov-cni/ports/veth.h"
@@ -83,14 +85,15 @@ Status Undoer::one(Record record, const os::NetNs* pod, const std::string& netns
   if (told) record.engine = EngineState::kNone;
   first.keep(std::move(told));
   if (record.stage != Stage::kPortReturned) {
-    auto back = context_.times.time(Step::kMove, [&] { return return_port(record, pod); });
+    auto back =
+        context_.times.time_port([&](PortTimes& times) { return return_port(record, pod, times); });
     if (back) record.stage = Stage::kPortReturned;
     first.keep(std::move(back));
   }
   if (first.ok()) {
     first.keep(context_.times.time(Step::kIpam, [&] { return release(record, netns); }));
   }
-  remove_device_info(record);
+  remove_device_info(record.device_info_file);
   return context_.times.time(Step::kJournal, [&]() -> Status {
     if (first.ok()) return journal_.remove(record.id());
     if (record.stage == Stage::kPortReturned) first.keep(journal_.save(record));
@@ -99,10 +102,10 @@ Status Undoer::one(Record record, const os::NetNs* pod, const std::string& netns
 }
 
 // One that stays behind misleads nobody: its name is this attachment's alone.
-void Undoer::remove_device_info(const Record& record) {
-  if (record.device_info_file.empty()) return;
-  auto removed = os::remove_file(record.device_info_file);
-  if (removed) removed = remove_leftovers(record.device_info_file);
+void Undoer::remove_device_info(const std::string& file) {
+  if (file.empty()) return;
+  auto removed = os::remove_file(file);
+  if (removed) removed = remove_leftovers(file);
   if (!removed) {
     context_.log.warn("could not remove a device-info file", {{"error", removed.error()}});
   }
@@ -114,13 +117,18 @@ Status Undoer::tell_engine(const Record& record) {
   if (!record.pending_directory.empty()) {
     SLUICE_TRY(waiting, take_pending_back(record.pending_directory, id_hash(record.id())));
   }
-  if (waiting && record.engine == EngineState::kPending) return {};
-  return EngineClient(record.engine_socket).detach(record.id());
+  // The first version's records don't say whose engine's they are: there was one.
+  const auto& socket =
+      record.engine_socket.empty() ? context_.config.engine_socket : record.engine_socket;
+  auto detached = EngineClient(socket, context_.engine_time).detach(record.id());
+  const bool may_wait = waiting && record.engine == EngineState::kPending;
+  if (detached || !may_wait || !is_away(detached.error())) return detached;
+  return leave_withdrawal(record.pending_directory, record.id());
 }
 
-Status Undoer::return_port(const Record& record, const os::NetNs* pod) {
+Status Undoer::return_port(const Record& record, const os::NetNs* pod, PortTimes& times) {
   if (record.kind == PortKind::kVeth) return delete_veth(record);
-  SLUICE_CHECK_OK(return_vf(context_.nics, record, pod));
+  SLUICE_CHECK_OK(return_vf(context_.nics, record, pod, kReturnPatience, &times));
   // Only a hint for a pod of the same name; nothing fails without it.
   if (auto kept = journal_.remember(record, unix_seconds()); !kept) {
     context_.log.warn("could not note a VF's last use",
@@ -131,12 +139,25 @@ Status Undoer::return_port(const Record& record, const os::NetNs* pod) {
 
 Status Undoer::release(const Record& record, const std::string& netns) {
   if (record.ipam.kind == IpamKind::kNone) return {};
-  SLUICE_TRY(const auto ipam, make_ipam(record.ipam, kIpamDeadline));
+  auto source = record.ipam;
+  // The plugins may have moved since the ADD.
+  if (source.kind == IpamKind::kDelegate && !find_plugin(source.type, source.plugin_path) &&
+      find_plugin(source.type, context_.call.plugin_path)) {
+    source.plugin_path = context_.call.plugin_path;
+  }
+  SLUICE_TRY(const auto ipam, make_ipam(source, kIpamDeadline));
   return ipam->del(ipam_owner(context_, record, netns));
 }
 
 Status Undoer::delegates_del(const AttachmentKey& key, const std::string& netns) {
   if (context_.config.ipam != IpamKind::kDelegate) return {};
+  // Whoever isn't there has given no address, as far as anybody can tell; or DEL would fail for
+  // ever.
+  if (auto there = find_plugin(context_.config.ipam_type, context_.call.plugin_path); !there) {
+    context_.log.warn("the IPAM plugin isn't told of what was never added",
+                      {{"id", key.id()}, {"why", there.error()}});
+    return {};
+  }
   Record nothing;
   nothing.key = key;
   nothing.pod = context_.call.pod;
@@ -146,18 +167,32 @@ Status Undoer::delegates_del(const AttachmentKey& key, const std::string& netns)
 
 // An ADD that was never here, or died before its record, or has been undone.
 Status Undoer::unknown(const AttachmentKey& key, const std::string& netns) {
+  tell_engine_of_unknown(key);
+  return addresses_of_unknown(key, netns);
+}
+
+// A record that was lost or set aside may have been of something that the engine has. That it can't
+// be told is no reason to fail: almost always there is nothing to tell.
+void Undoer::tell_engine_of_unknown(const AttachmentKey& key) {
   const auto& config = context_.config;
-  FirstError first;
-  if (config.engine != EngineUse::kNever) {
-    const auto facts = cached_facts(config.state_dir, config.engine_socket);
-    if (facts && !facts->pending_directory.empty()) {
-      if (auto taken = take_pending_back(facts->pending_directory, id_hash(key.id())); !taken) {
-        first.keep(fail(std::move(taken).error()));
-      }
-    }
+  if (config.engine == EngineUse::kNever) return;
+  Record record;
+  record.key = key;
+  record.engine = EngineState::kPending;
+  record.engine_socket = config.engine_socket;
+  if (const auto facts = cached_facts(config.state_dir, config.engine_socket)) {
+    record.pending_directory = facts->pending_directory;
   }
+  auto told = context_.times.time(Step::kEngine, [&] { return tell_engine(record); });
+  if (told) return;
+  context_.log.warn("the offload engine isn't told of what was never added",
+                    {{"id", key.id()}, {"why", told.error()}});
+}
+
+Status Undoer::addresses_of_unknown(const AttachmentKey& key, const std::string& netns) {
+  FirstError first;
   context_.times.time(Step::kIpam, [&] {
-    first.keep(release_everywhere(config.state_dir, key));
+    first.keep(release_everywhere(context_.config.state_dir, key));
     first.keep(delegates_del(key, netns));
     return 0;
   });
@@ -173,18 +208,24 @@ Status Undoer::damaged(const AttachmentKey& key, const std::string& netns, const
   FirstError first;
   NicPlace place{config.sysfs_root, config.vf_control_socket, config.baseline_dir};
   if (config.engine != EngineUse::kNever) {
-    if (const auto facts = cached_facts(config.state_dir, config.engine_socket)) {
+    const auto facts = cached_facts(config.state_dir, config.engine_socket);
+    if (facts) {
       place.sysfs_root = facts->sysfs_root;
       place.vf_control_socket = facts->vf_control_socket;
     }
-    first.keep(context_.times.time(
-        Step::kEngine, [&] { return EngineClient(config.engine_socket).detach(key.id()); }));
+    Record record;
+    record.key = key;
+    record.engine = EngineState::kTold;
+    record.engine_socket = config.engine_socket;
+    if (facts) record.pending_directory = facts->pending_directory;
+    first.keep(context_.times.time(Step::kEngine, [&] { return tell_engine(record); }));
   }
   const auto pod = foreign_namespace(netns);
   first.keep(context_.times.time(Step::kMove, [&] {
     return salvage_port(context_, place, id_hash(key.id()), pod ? &*pod : nullptr);
   }));
-  if (first.ok()) first.keep(unknown(key, netns));
+  remove_device_info(config.device_info_file);
+  if (first.ok()) first.keep(addresses_of_unknown(key, netns));
   if (first.ok()) first.keep(journal_.set_aside(key.id()));
   return std::move(first).take();
 }

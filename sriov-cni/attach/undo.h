@@ -39,10 +39,12 @@ class Undoer {
   Status interface(const AttachmentKey& key, const std::string& netns);
   Status what_is_known(const AttachmentKey& key, const std::string& netns);
   Status unknown(const AttachmentKey& key, const std::string& netns);
+  Status addresses_of_unknown(const AttachmentKey& key, const std::string& netns);
   Status damaged(const AttachmentKey& key, const std::string& netns, const Error& why);
-  void remove_device_info(const Record& record);
+  void remove_device_info(const std::string& file);
   Status tell_engine(const Record& record);
-  Status return_port(const Record& record, const os::NetNs* pod);
+  void tell_engine_of_unknown(const AttachmentKey& key);
+  Status return_port(const Record& record, const os::NetNs* pod, PortTimes& times);
   Status release(const Record& record, const std::string& netns);
   Status delegates_del(const AttachmentKey& key, const std::string& netns);
 

@@ -6,7 +6,7 @@
 
 #include "sriov-cni/attach/device_client.h"
 #include "sriov-cni/config/cni_error.h"
-#include "sriov-cni/ports/pod_side.h"
+#include "sriov-cni/ports/pod_life.h"
 #include "sriov-cni/ports/vf.h"
 
 namespace sluice::cni {
@@ -48,7 +48,7 @@ Result<std::map<std::string, Holder>> holders_of(const std::vector<ListedDevice>
   SLUICE_TRY(const auto contents, journal.load_all());
   for (const auto& record : contents.records) {
     if (!record.vf || record.stage == Stage::kPortReturned) continue;
-    const bool living = living_namespace(record, "").has_value();
+    const bool living = pod_life(record, Duration::zero()) != PodLife::kDead;
     Holder holder{record.pod,      record.pod_uid, living, record.given,
                   record.given_by, record.claim,   false};
     if (!living) holder.settled = settled(noted_end(record, journal, now));
@@ -81,6 +81,10 @@ Result<std::vector<ListedDevice>> interfaces_of(std::vector<ListedDevice> device
 std::vector<Wanted> only_veth(const std::string& name) { return {Wanted{name, {}, 0, "", {}}}; }
 
 }  // namespace
+
+bool gives_veths(const NetConfig& config) {
+  return config.dialect == Dialect::kSluice && config.engine != EngineUse::kNever;
+}
 
 std::vector<Wanted> name_ports(const std::vector<ListedDevice>& devices,
                                const std::string& instance, const std::string& resource,

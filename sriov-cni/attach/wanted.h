@@ -27,6 +27,10 @@ namespace sluice::cni {
 
 inline constexpr std::size_t kMaxPorts = 64;  // interfaces of one pod
 
+// Whether the network has veths for pods without a VF: a veth is plugged in by the engine, and a
+// configuration of another plugin asks for a VF and never gets anything else.
+bool gives_veths(const NetConfig& config);
+
 struct Wanted {
   std::string interface;
   std::optional<nic::PciAddress> vf;  // unset: a veth

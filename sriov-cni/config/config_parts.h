@@ -27,8 +27,6 @@ struct Sources {
 Result<std::string> read_version(const nlohmann::json& json, Verb verb);
 // Into out.vf and out.mtu; the dialect is known.
 Status read_vf(const Sources& from, NetConfig& out);
-// rdma, rdmaIsolation.
-Status read_rdma(const Section& config, VfWish& out);
 // vlan, vlanQoS, vlanProto, trunk.
 Status read_vlan(const Section& config, VfWish& out);
 // What the runtime asks for besides the VF; engine and ipam are known. Capabilities that nothing

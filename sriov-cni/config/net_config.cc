@@ -172,27 +172,32 @@ Status read_plugin(const Section& from, NetConfig& out) {
 }
 
 Status read_reference(const Section& from, NetConfig& out) {
-  SLUICE_CHECK_OK(from.text("networkReference", out.network_reference));
-  const auto& text = out.network_reference;
+  std::string text;
+  SLUICE_CHECK_OK(from.text("networkReference", text));
   const auto slash = text.find('/');
   const bool good =
       slash != std::string::npos && slash > 0 && slash + 1 < text.size() &&
       text.size() <= kMaxResource && std::all_of(text.begin(), text.end(), [](char c) {
         return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '/';
       });
-  if (text.empty() || (good && text.find('/', slash + 1) == std::string::npos)) return {};
-  return from.bad("networkReference", "allowed is <namespace>/<name>");
+  if (!text.empty() && (!good || text.find('/', slash + 1) != std::string::npos)) {
+    return from.bad("networkReference", "allowed is <namespace>/<name>");
+  }
+  out.network_reference = std::move(text);
+  return {};
 }
 
 Status read_log(const Section& from, NetConfig& out) {
   static constexpr std::array<std::string_view, 6> kLevels = {"debug",   "verbose", "info",
                                                               "warning", "error",   "panic"};
+  static constexpr std::array<Level, 6> kMeant = {Level::kDebug, Level::kDebug, Level::kInfo,
+                                                  Level::kWarn,  Level::kError, Level::kError};
   const bool ours = out.dialect == Dialect::kSluice;
   SLUICE_CHECK_OK(from.path("statsFile", kMaxPath, out.stats_file));
   std::optional<std::size_t> level;
   auto read = from.choice("logLevel", kLevels, level);
   if (!read && ours) return read;  // the others make "info" of it
-  out.log_debug = level && *level <= 1;
+  if (level) out.log_level = kMeant[*level];
   if (ours) return from.path("logFile", kMaxLogPath, out.log_file);
   std::string file;  // may be relative there
   SLUICE_CHECK_OK(from.text("logFile", file));
@@ -240,7 +245,6 @@ Status read_attachments(const Section& from, NetConfig& out) {
 }
 
 Status check_whole(const NetConfig& config) {
-  SLUICE_CHECK_OK(check_dhcp(config));
   // Somebody must say which VF, where nobody can be asked and there is no veth to fall back to.
   const bool veth = config.dialect == Dialect::kSluice && config.engine != EngineUse::kNever;
   if (!config.device && config.ask_plugin == AskPlugin::kNever && !veth) {
@@ -250,27 +254,26 @@ Status check_whole(const NetConfig& config) {
   return can_say(config.cni_version, config.previous.value_or(CniResult{}));
 }
 
-Status read_all(const Sources& from, NetConfig& out) {
+// What is the same for all of the network's pods, but for what theirs say instead.
+Status read_network(const Sources& from, NetConfig& out) {
   if (out.dialect == Dialect::kSluice) SLUICE_CHECK_OK(check_keys(from.config.json()));
   SLUICE_CHECK_OK(read_engine(from.config, out));
   SLUICE_CHECK_OK(read_ipam(from.config, out));
-  SLUICE_CHECK_OK(read_device(from, out));
   SLUICE_CHECK_OK(read_plugin(from.config, out));
   SLUICE_CHECK_OK(read_reference(from.config, out));
   SLUICE_CHECK_OK(read_log(from.config, out));
   SLUICE_CHECK_OK(read_vf(from, out));
+  SLUICE_TRY(const auto dns, from.config.section("dns"));
+  if (dns) SLUICE_CHECK_OK(read_dns(*dns, "nameservers", "search", out.dns));
+  return check_dhcp(out);
+}
+
+Status read_all(const Sources& from, NetConfig& out) {
+  SLUICE_CHECK_OK(read_network(from, out));
+  SLUICE_CHECK_OK(read_device(from, out));
   SLUICE_CHECK_OK(read_runtime(from, out));
   SLUICE_CHECK_OK(read_previous(from.config, from.call.verb, out));
   return check_whole(out);
-}
-
-Status read_readiness(const Section& from, NetConfig& out) {
-  SLUICE_CHECK_OK(read_engine(from, out));
-  SLUICE_CHECK_OK(read_ipam(from, out));
-  SLUICE_CHECK_OK(read_plugin(from, out));
-  SLUICE_CHECK_OK(read_rdma(from, out.vf));
-  (void)read_log(from, out);
-  return {};
 }
 
 // DEL and GC: what can't be read counts as missing.
@@ -278,6 +281,7 @@ void read_what_can_be(const Sources& from, NetConfig& out) {
   (void)read_engine(from.config, out);
   (void)read_ipam(from.config, out);
   (void)read_device(from, out);
+  (void)read_reference(from.config, out);
   (void)read_log(from.config, out);
   if (from.runtime) {
     (void)from.runtime->path("CNIDeviceInfoFile", kMaxLogPath, out.device_info_file);
@@ -287,6 +291,7 @@ void read_what_can_be(const Sources& from, NetConfig& out) {
 
 Result<Sources> sources_of(const Json& json, const Invocation& call) {
   Sources out{Section(json, ""), std::nullopt, std::nullopt, call};
+  if (call.verb == Verb::kStatus) return out;  // there is no pod
   const bool strict = call.verb == Verb::kAdd || call.verb == Verb::kCheck;
   auto runtime = out.config.section("runtimeConfig");
   if (!runtime && strict) return fail(std::move(runtime).error());
@@ -322,7 +327,7 @@ Result<NetConfig> parse_config(std::string_view text, const Invocation& call) {
       SLUICE_CHECK_OK(read_all(from, out));
       break;
     case Verb::kStatus:
-      SLUICE_CHECK_OK(read_readiness(from.config, out));
+      SLUICE_CHECK_OK(read_network(from, out));
       break;
     case Verb::kGc:
       SLUICE_CHECK_OK(read_attachments(from.config, out));
@@ -334,6 +339,23 @@ Result<NetConfig> parse_config(std::string_view text, const Invocation& call) {
     case Verb::kVersion:
       break;
   }
+  return out;
+}
+
+NetConfig readable_parts(std::string_view text) {
+  NetConfig out;
+  out.stats_file.clear();
+  auto json = text.size() <= kMaxConfigBytes ? parse_json(text) : Json();
+  if (!json.is_object()) return out;
+  NetConfig named;
+  if (read_names(Section(json, ""), named)) {
+    out.name = named.name;
+    out.dialect = named.dialect;
+  }
+  if (out.dialect != Dialect::kSluice) restore_case(json);
+  const Section from(json, "");
+  (void)read_reference(from, out);
+  (void)read_log(from, out);
   return out;
 }
 

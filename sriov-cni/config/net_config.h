@@ -4,10 +4,10 @@
 //
 // Contract: on ADD and CHECK an unknown key is an error (code 7) that names the nearest known one;
 // keys with a '.' or a '/' belong to others and are accepted. The dialects of other plugins accept
-// unknown keys, as those plugins do. On DEL, GC and STATUS only what they need is read, because a
+// unknown keys, as those plugins do. On STATUS all is checked that doesn't come with a pod (its
+// device, runtimeConfig, args, prevResult). On DEL and GC only what they need is read, because a
 // configuration that became invalid must not keep its pods from going: paths are checked all the
-// same, anything else that is wrong counts as missing. On STATUS what an ADD would need of the
-// engine, the device plugin and ipam is checked too.
+// same, anything else that is wrong counts as missing.
 // The dialects of other plugins take their keys in any case of letters, as those plugins do.
 // Errors: code 1 for versions, 6 for what is no JSON, 2 for wishes that nothing can act on, 4 for
 // CNI_ARGS, else 7.
@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "common/base/ip.h"
+#include "common/base/log.h"
 #include "common/base/result.h"
 #include "common/nic/inventory.h"
 #include "sriov-cni/config/attachment_key.h"
@@ -97,7 +98,7 @@ struct NetConfig {
   std::string ipam_type;                      // of a delegate
   std::string ipam_text;                      // the ipam object
   std::vector<IpPrefix> requested_addresses;  // runtimeConfig.ips, args.cni.ips, CNI_ARGS IP
-  CniDns dns;  // dns, runtimeConfig.dns: nothing is done with it, it goes into the result
+  CniDns dns;  // runtimeConfig.dns, else dns: goes into the result, before what ipam says
   std::vector<PortMapping> port_mappings;
   std::string device_info_file;  // runtimeConfig.CNIDeviceInfoFile; empty: none is wanted
 
@@ -105,7 +106,7 @@ struct NetConfig {
   // GC's cni.dev/valid-attachments; unset: the key is missing.
   std::optional<std::vector<AttachmentKey>> valid_attachments;
 
-  bool log_debug = false;
+  Level log_level = Level::kInfo;
   std::string log_file;  // empty: stderr
 };
 
@@ -115,11 +116,16 @@ const std::vector<std::string_view>& supported_versions();  // oldest first
 // runtimeConfig.
 Result<NetConfig> parse_config(std::string_view text, const Invocation& call);
 
+// Of a configuration that is refused, what tells of the call: name, network_reference, stats_file
+// (empty when it isn't said), log_level and log_file, each as far as it can be read.
+NetConfig readable_parts(std::string_view text);
+
 // "This network must be told which VF": for a configuration without deviceID when no VF was found
 // for it otherwise.
 Error no_device_error(const NetConfig& config);
 
-// The version to answer an error in: the configuration's own where it can be read and is supported.
+// The version to answer an error and VERSION in: the configuration's own where it can be read and
+// is supported, else the newest.
 std::string version_for_errors(std::string_view text);
 
 }  // namespace sluice::cni

@@ -102,6 +102,24 @@ Json in_our_case(const Json& entry) {
   return out;
 }
 
+bool same_port(const PortMapping& a, const PortMapping& b) {
+  const bool same_ip = !a.host_ip || !b.host_ip || *a.host_ip == *b.host_ip;
+  return a.protocol == b.protocol && a.host_port == b.host_port && same_ip;
+}
+
+// Only one of two could be served.
+Status check_is_new(const std::vector<PortMapping>& before, const PortMapping& one,
+                    const std::string& name) {
+  const auto same = std::find_if(before.begin(), before.end(),
+                                 [&](const auto& other) { return same_port(other, one); });
+  if (same == before.end()) return {};
+  return cni_fail(kInvalidConfig,
+                  name + " is " + one.protocol + " port " + std::to_string(one.host_port) + " of " +
+                      (one.host_ip ? one.host_ip->to_string() : "all addresses") +
+                      ", which portMappings[" + std::to_string(same - before.begin()) +
+                      "] has; allowed is each host port once");
+}
+
 Status read_port_mappings(const Section& runtime, NetConfig& out) {
   SLUICE_TRY(const auto* list, runtime.list("portMappings", kMaxPortMappings));
   if (list == nullptr || list->empty()) return {};
@@ -115,7 +133,10 @@ Status read_port_mappings(const Section& runtime, NetConfig& out) {
       return cni_fail(kInvalidConfig, name + " is " + shown(entry) + "; allowed is an object");
     }
     const auto mapping = in_our_case(entry);
-    SLUICE_CHECK_OK(read_port_mapping(Section(mapping, name), out.port_mappings.emplace_back()));
+    PortMapping one;
+    SLUICE_CHECK_OK(read_port_mapping(Section(mapping, name), one));
+    SLUICE_CHECK_OK(check_is_new(out.port_mappings, one, name));
+    out.port_mappings.push_back(std::move(one));
   }
   return {};
 }
@@ -151,8 +172,6 @@ Status refuse_others(const Section& runtime, const NetConfig& config) {
 
 Status read_runtime(const Sources& from, NetConfig& out) {
   SLUICE_CHECK_OK(read_addresses(from, out));
-  SLUICE_TRY(const auto dns, from.config.section("dns"));
-  if (dns) SLUICE_CHECK_OK(read_dns(*dns, "nameservers", "search", out.dns));
   if (!from.runtime) return {};
   SLUICE_CHECK_OK(from.runtime->path("CNIDeviceInfoFile", kMaxPath, out.device_info_file));
   SLUICE_CHECK_OK(read_port_mappings(*from.runtime, out));

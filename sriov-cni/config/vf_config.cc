@@ -22,11 +22,15 @@ Result<std::string> text_of(const std::optional<Section>& from, std::string_view
   return out;
 }
 
-Status read_mac(const Sources& from, VfWish& out) {
+// sriov-cni doesn't know args.cni.mac.
+Status read_mac(const Sources& from, Dialect dialect, VfWish& out) {
   static constexpr const char* kAllowed =
       "allowed is a unicast MAC address such as 02:00:00:aa:bb:cc";
   SLUICE_TRY(const auto runtime, text_of(from.runtime, "mac"));
-  SLUICE_TRY(const auto args, text_of(from.args, "mac"));
+  std::string args;
+  if (dialect == Dialect::kSluice) {
+    SLUICE_TRY(args, text_of(from.args, "mac"));
+  }
   SLUICE_TRY(const auto own, text_of(from.config, "mac"));
   const auto& environment = from.call.args_mac;
   const auto& text = !runtime.empty()       ? runtime
@@ -140,7 +144,7 @@ Status read_infiniband(const Sources& from, VfWish& out) {
   }
   std::optional<bool> managed;
   SLUICE_CHECK_OK(from.config.flag("ibKubernetesEnabled", managed));
-  if (managed != true) return {};
+  if (managed != true || from.call.verb == Verb::kStatus) return {};  // it manages pods
   SLUICE_TRY(const auto state, text_of(from.args, kState));
   if (state != "configured") {
     return cni_fail(kInvalidConfig, "args.cni." + std::string(kState) + " is " + in_quotes(state) +
@@ -152,8 +156,6 @@ Status read_infiniband(const Sources& from, VfWish& out) {
                   "guid is missing; with ibKubernetesEnabled needed is one in "
                   "runtimeConfig.infinibandGUID, args.cni.guid or guid");
 }
-
-}  // namespace
 
 Status read_rdma(const Section& config, VfWish& out) {
   std::optional<RdmaUse> use;
@@ -167,12 +169,14 @@ Status read_rdma(const Section& config, VfWish& out) {
   return {};
 }
 
+}  // namespace
+
 Status read_vf(const Sources& from, NetConfig& out) {
   auto& vf = out.vf;
   // Each dialect leaves alone what its plugin doesn't know and the other network has.
   if (out.dialect != Dialect::kIbSriov) {
     SLUICE_CHECK_OK(read_vlan(from.config, vf));
-    SLUICE_CHECK_OK(read_mac(from, vf));
+    SLUICE_CHECK_OK(read_mac(from, out.dialect, vf));
     SLUICE_CHECK_OK(from.config.flag("spoofchk", vf.attributes.spoof_check));
     SLUICE_CHECK_OK(from.config.flag("trust", vf.attributes.trust));
   }

@@ -59,15 +59,47 @@ class Obstacles {
   std::set<IpAddr> single_;
 };
 
-tl::unexpected<Error> exhausted(const AddressOwners& owners, const AddressSource& source) {
+bool is_excluded(const AddressSource& source, const IpAddr& ip) {
+  return std::any_of(source.exclude.begin(), source.exclude.end(),
+                     [&](const auto& prefix) { return prefix.contains(ip); });
+}
+
+// "3 in use, 1 excluded prefix, 1 reserved, the gateway": what the ranges are full of, each address
+// by the first reason.
+std::string contents(const AddressOwners& owners, const AddressSource& source) {
+  const auto& ranges = source.ranges;
   const auto used = std::count_if(owners.begin(), owners.end(), [&](const auto& entry) {
-    return range_of(source.ranges, entry.first) != nullptr;
+    return range_of(ranges, entry.first) != nullptr;
   });
+  const auto excluded =
+      std::count_if(source.exclude.begin(), source.exclude.end(), [&](const auto& prefix) {
+        return std::any_of(ranges.begin(), ranges.end(), [&](const auto& range) {
+          return range.contains(prefix.network()) || prefix.contains(range.first);
+        });
+      });
+  const auto is_kept = [&](const IpAddr& ip) {
+    return range_of(ranges, ip) != nullptr && owners.count(ip) == 0 && !is_excluded(source, ip);
+  };
+  const auto reserved =
+      std::count_if(source.reservations.begin(), source.reservations.end(),
+                    [&](const auto& reservation) { return is_kept(reservation.address); });
+  std::string out = std::to_string(used) + " in use";
+  if (excluded != 0) {
+    out += ", " + std::to_string(excluded) + " excluded prefix" + (excluded == 1 ? "" : "es");
+  }
+  if (reserved != 0) out += ", " + std::to_string(reserved) + " reserved";
+  const bool gateway = std::any_of(ranges.begin(), ranges.end(), [&](const auto& range) {
+    return range.gateway && is_kept(*range.gateway);
+  });
+  return gateway ? out + ", the gateway" : out;
+}
+
+tl::unexpected<Error> exhausted(const AddressOwners& owners, const AddressSource& source) {
   return fail(Error{Code::kExhausted,
                     Domain::kNone,
                     0,
                     source.name + " has no free address in " + to_string(source.ranges) + ": " +
-                        std::to_string(used) + " are in use",
+                        contents(owners, source),
                     {},
                     Retry::kLater});
 }
@@ -92,9 +124,7 @@ Status check_requested(const AddressOwners& owners, const AddressSource& source,
     const auto whom = reserved->mac ? "MAC " + reserved->mac->to_string() : "pod " + reserved->pod;
     return refuse(Code::kInvalid, "is reserved in " + source.name + " for " + whom);
   }
-  const bool excluded = std::any_of(source.exclude.begin(), source.exclude.end(),
-                                    [&](const auto& prefix) { return prefix.contains(ip); });
-  if (excluded && !reserved_for_it) {
+  if (is_excluded(source, ip) && !reserved_for_it) {
     return refuse(Code::kInvalid, "is excluded in " + source.name);
   }
   const auto taken = owners.find(ip);

@@ -2,8 +2,8 @@
 // Which address of a source an attachment gets: the one it has, the one it asked for, the one that
 // is reserved for it, or the next free one.
 //
-// Errors: none left is Code::kExhausted, Retry::kLater, with the source's name, its ranges and how
-// many are in use.
+// Errors: none left is Code::kExhausted, Retry::kLater, with the source's name, its ranges and what
+// they are full of.
 #pragma once
 
 #include <optional>

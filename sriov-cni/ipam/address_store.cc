@@ -12,7 +12,6 @@ namespace {
 
 constexpr std::size_t kMaxOwner = 1024;
 constexpr std::size_t kMaxAddressText = 64;
-constexpr std::size_t kTemporarySuffix = 7;  // write_file_atomic's ".XXXXXX"
 
 struct Listing {
   AddressOwners owners;
@@ -20,9 +19,7 @@ struct Listing {
 };
 
 bool is_leftover(const std::string& name) {
-  if (name.size() <= kTemporarySuffix) return false;
-  const auto stem = name.size() - kTemporarySuffix;
-  return name[stem] == '.' && IpAddr::parse(std::string_view(name).substr(0, stem)).has_value();
+  return IpAddr::parse(os::temporary_target(name)).has_value();
 }
 
 // The only name that `address` is written under.

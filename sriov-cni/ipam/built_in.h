@@ -12,11 +12,15 @@
 #include "common/base/result.h"
 #include "sriov-cni/ipam/address_store.h"
 #include "sriov-cni/ipam/ipam.h"
+#include "sriov-cni/ipam/pool.h"
 
 namespace sluice::cni {
 
 Result<std::unique_ptr<Ipam>> make_node_block(const IpamSource& source);
 Result<std::unique_ptr<Ipam>> make_pool(const IpamSource& source);
+
+// What this node and rail have of the source's pool, its blocks file read.
+Result<Pool> load_pool(const IpamSource& source);
 
 // <state_dir>/ipam/pools; below it <pool>/<rail>/<address>.
 std::string pools_directory(const std::string& state_dir);

@@ -66,19 +66,6 @@ bool is_program(const std::string& path) {
          ::access(path.c_str(), X_OK) == 0;
 }
 
-Result<std::string> find_plugin(const std::string& type, std::string_view folders) {
-  std::size_t begin = 0;
-  while (begin <= folders.size()) {
-    const auto end = std::min(folders.find(':', begin), folders.size());
-    const auto folder = std::string(folders.substr(begin, end - begin));
-    begin = end + 1;
-    if (folder.empty() || folder.front() != '/') continue;
-    if (auto path = folder + "/" + type; is_program(path)) return path;
-  }
-  return fail(Code::kNotFound, "IPAM plugin " + type + " is in no absolute folder of CNI_PATH '" +
-                                   std::string(folders.substr(0, 200)) + "'");
-}
-
 std::string text_at(const Json& object, const char* key) {
   const auto found = object.find(key);
   return found != object.end() && found->is_string() ? found->get<std::string>() : "";
@@ -234,6 +221,19 @@ void talk_to_stderr(std::string_view text) {
     if (put <= 0) return;
     text.remove_prefix(static_cast<std::size_t>(put));
   }
+}
+
+Result<std::string> find_plugin(const std::string& type, std::string_view folders) {
+  std::size_t begin = 0;
+  while (begin <= folders.size()) {
+    const auto end = std::min(folders.find(':', begin), folders.size());
+    const auto folder = std::string(folders.substr(begin, end - begin));
+    begin = end + 1;
+    if (folder.empty() || folder.front() != '/') continue;
+    if (auto path = folder + "/" + type; is_program(path)) return path;
+  }
+  return fail(Code::kNotFound, "IPAM plugin " + type + " is in no absolute folder of CNI_PATH '" +
+                                   std::string(folders.substr(0, 200)) + "'");
 }
 
 Result<std::unique_ptr<Ipam>> make_delegate(const IpamSource& source, Duration deadline,

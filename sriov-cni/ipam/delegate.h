@@ -10,6 +10,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "common/base/clock.h"
@@ -22,6 +23,9 @@ namespace sluice::cni {
 using PluginTalk = std::function<void(std::string_view text)>;
 
 void talk_to_stderr(std::string_view text);
+
+// The program; none: Code::kNotFound. `folders`: CNI_PATH.
+Result<std::string> find_plugin(const std::string& type, std::string_view folders);
 
 Result<std::unique_ptr<Ipam>> make_delegate(const IpamSource& source, Duration deadline,
                                             PluginTalk talk = talk_to_stderr);

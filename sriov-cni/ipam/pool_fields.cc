@@ -254,7 +254,10 @@ Result<std::vector<RangeSet>> read_ranges(const Section& block) {
     SLUICE_TRY(const auto range, read_range(block));
     out.insert(out.begin(), RangeSet{range});
   }
-  if (out.empty()) return block.bad("ranges", "allowed is a list of lists of ranges");
+  if (out.empty()) {
+    return cni_fail(kInvalidConfig,
+                    block.name_of("ranges") + " is empty; allowed is a list of lists of ranges");
+  }
   SLUICE_CHECK_OK(check_apart(out, block.name_of("ranges")));
   return out;
 }

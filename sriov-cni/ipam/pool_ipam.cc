@@ -97,7 +97,7 @@ class PoolIpam : public Ipam {
   explicit PoolIpam(IpamSource source) : source_(std::move(source)) {}
 
   Result<CniResult> add(const IpamOwner& owner) override {
-    SLUICE_TRY(const auto pool, load());
+    SLUICE_TRY(const auto pool, load_pool(source_));
     SLUICE_TRY(auto store, LockedAddresses::open(directory_of(pool)));
     SLUICE_TRY(const auto chosen, give_all(pool, owner, store));
     CniResult out;
@@ -135,15 +135,11 @@ class PoolIpam : public Ipam {
   Status gc(const std::vector<AttachmentKey>&) override { return {}; }
 
  private:
-  Result<Pool> load() const {
-    return parse_pool(source_.text, {source_.network, source_.node, source_.rail},
-                      [](const std::string& path) { return os::read_file(path, kMaxBlocksBytes); });
-  }
   std::string directory_of(const Pool& pool) const {
     return pools_directory(source_.state_dir) + "/" + pool.name + "/" + pool.rail;
   }
   Status room() const {
-    SLUICE_TRY(const auto pool, load());
+    SLUICE_TRY(const auto pool, load_pool(source_));
     SLUICE_TRY(const auto owners, read_addresses(directory_of(pool)));
     for (std::size_t set = 0; set < pool.sets.size(); ++set) {
       SLUICE_CHECK_OK(check_room(owners, pool.source(set)));
@@ -155,6 +151,11 @@ class PoolIpam : public Ipam {
 };
 
 }  // namespace
+
+Result<Pool> load_pool(const IpamSource& source) {
+  return parse_pool(source.text, {source.network, source.node, source.rail},
+                    [](const std::string& path) { return os::read_file(path, kMaxBlocksBytes); });
+}
 
 Result<std::unique_ptr<Ipam>> make_pool(const IpamSource& source) {
   return std::make_unique<PoolIpam>(source);

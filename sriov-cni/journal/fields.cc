@@ -172,10 +172,27 @@ Json home_json(const VfHome& home) {
           {"txQueueLength", home.tx_queue_length},
           {"altnames", home.altnames},
           {"linkKind", home.link_kind},
+          {"hasParent", home.has_parent},
+          {"linkIndex", home.link_index},
+          {"linkPeer", home.link_peer},
+          {"alias", home.alias},
+          {"up", home.up},
+          {"driver", home.driver},
           {"attributes", attributes_json(home.attributes)},
           {"trunk", trunk_json(home.trunk)},
           {"sysfsRoot", home.sysfs_root},
           {"vfControlSocket", home.vf_control_socket}};
+}
+
+// Records of before don't have them.
+Status read_newer_home(const Json& json, VfHome& out) {
+  out.has_parent = json.value("hasParent", false);
+  out.up = json.value("up", false);
+  out.alias = json.value("alias", "");
+  out.driver = json.value("driver", "");
+  if (json.contains("linkIndex")) SLUICE_CHECK_OK(read_number(json, "linkIndex", out.link_index));
+  if (json.contains("linkPeer")) SLUICE_CHECK_OK(read_number(json, "linkPeer", out.link_peer));
+  return {};
 }
 
 Result<VfHome> home_from(const Json& json) {
@@ -191,6 +208,7 @@ Result<VfHome> home_from(const Json& json) {
   SLUICE_CHECK_OK(read_number(json, "txQueueLength", out.tx_queue_length));
   SLUICE_TRY(out.altnames, read_strings(json, "altnames"));
   out.link_kind = json.at("linkKind").get<std::string>();
+  SLUICE_CHECK_OK(read_newer_home(json, out));
   SLUICE_TRY(out.attributes, attributes_from(json.at("attributes")));
   SLUICE_TRY(out.trunk, trunk_from(json));
   out.sysfs_root = json.at("sysfsRoot").get<std::string>();
@@ -328,6 +346,9 @@ Result<Record> read_all(const Json& json) {
   SLUICE_CHECK_OK(check_interface_name("interface", out.key.interface));
   SLUICE_CHECK_OK(read_named(json, "stage", kStages, out.stage));
   out.network = json.at("network").get<std::string>();
+  if (json.contains("networkReference")) {
+    out.network_reference = json.at("networkReference").get<std::string>();
+  }
   out.pod = json.at("pod").get<std::string>();
   out.pod_uid = json.at("podUid").get<std::string>();
   out.netns = json.at("netns").get<std::string>();
@@ -371,6 +392,7 @@ std::string print_fields(const Record& record) {
   out["interface"] = record.key.interface;
   out["stage"] = name_of(kStages, record.stage);
   out["network"] = record.network;
+  if (!record.network_reference.empty()) out["networkReference"] = record.network_reference;
   out["pod"] = record.pod;
   out["podUid"] = record.pod_uid;
   out["netns"] = record.netns;

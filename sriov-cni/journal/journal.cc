@@ -18,6 +18,7 @@ using Json = nlohmann::ordered_json;
 // A record holds a configuration of kMaxConfigBytes at most, and escapes may double it.
 constexpr std::size_t kMaxRecordBytes = std::size_t{12} << 20U;
 constexpr std::size_t kMaxDeviceBytes = 65536;
+constexpr std::size_t kMaxIdBytes = 512;
 constexpr std::size_t kMaxRecords = 65536;
 constexpr std::string_view kSuffix = ".json";
 
@@ -54,12 +55,18 @@ Result<std::string> boot_id() {
 Journal::Journal(const std::string& state_dir)
     : state_dir_(state_dir),
       directory_(state_dir + "/attachments"),
-      devices_(state_dir + "/devices") {}
+      devices_(state_dir + "/devices"),
+      holders_(state_dir + "/holders") {}
 
 Result<Journal> Journal::open(const std::string& state_dir) {
   Journal journal(state_dir);
   SLUICE_CHECK_OK(os::make_directories(journal.directory_, 0700));
   return journal;
+}
+
+Result<Journal> Journal::open_existing(const std::string& state_dir) {
+  SLUICE_TRY([[maybe_unused]] const auto root, os::Root::open(state_dir));
+  return Journal(state_dir);
 }
 
 std::string Journal::path_of(const std::string& id) const {
@@ -79,8 +86,10 @@ Result<std::optional<Record>> Journal::load(const std::string& id) const {
 }
 
 Result<Journal::Contents> Journal::load_all() const {
-  SLUICE_TRY(const auto root, os::Root::open(directory_));
-  SLUICE_TRY(const auto names, root.list("."));
+  const auto root = os::Root::open(directory_);
+  if (!root && root.error().code == Code::kNotFound) return Contents{};  // nothing was attached yet
+  if (!root) return fail(root.error());
+  SLUICE_TRY(const auto names, root->list("."));
   if (names.size() > kMaxRecords) {
     return fail(Code::kExhausted, directory_ + " has " + std::to_string(names.size()) +
                                       " files; at most " + std::to_string(kMaxRecords) +
@@ -93,18 +102,22 @@ Result<Journal::Contents> Journal::load_all() const {
     auto record = read_record(path, state_dir_);
     if (record && path_of(record->id()) == path) {
       out.records.push_back(std::move(*record));
-    } else if (record || record.error().code == Code::kInvalid) {
-      out.damaged.push_back(path);
-    } else if (record.error().code == Code::kUnsupported) {
+    } else if (!record && record.error().code == Code::kUnsupported) {
       out.newer.push_back(path);
-    } else if (record.error().code != Code::kNotFound) {  // else removed since it was listed
-      return fail(std::move(record).error());
+    } else if (record ||
+               record.error().code != Code::kNotFound) {  // else removed since the listing
+      out.damaged.push_back(path);
     }
   }
   return out;
 }
 
 Status Journal::save(const Record& record) const {
+  // Before the record: from it on, the VF may be the pod's.
+  if (record.kind == PortKind::kUserSpace && record.vf && record.stage == Stage::kBegun) {
+    SLUICE_CHECK_OK(os::make_directories(holders_, 0700));
+    SLUICE_CHECK_OK(os::write_file_atomic(holders_ + "/" + record.vf->pci, record.id(), 0600));
+  }
   const auto text = print_record(record);
   if (text.size() > kMaxRecordBytes) {
     return fail(Code::kInvalid, "the record of " + record.id() + " has " +
@@ -141,6 +154,26 @@ Status Journal::set_aside_file(const std::string& path) const {
   if (::rename((directory_ + "/" + name).c_str(), (place + "/" + to).c_str()) == 0) return {};
   if (errno == ENOENT) return {};
   return fail_errno(errno, "move " + path + " to " + place);
+}
+
+std::optional<std::string> Journal::holder_of(const nic::PciAddress& vf) const {
+  const auto id = os::read_file(holders_ + "/" + vf.to_string(), kMaxIdBytes);
+  if (!id || id->empty()) return std::nullopt;
+  return *id;
+}
+
+Result<std::map<std::string, std::string>> Journal::holders() const {
+  std::map<std::string, std::string> out;
+  const auto root = os::Root::open(holders_);
+  if (!root && root.error().code == Code::kNotFound) return out;
+  if (!root) return fail(root.error());
+  SLUICE_TRY(const auto names, root->list("."));
+  for (const auto& name : names) {
+    const auto vf = nic::PciAddress::parse(name);
+    if (!vf) continue;
+    if (auto id = holder_of(*vf)) out.emplace(name, std::move(*id));
+  }
+  return out;
 }
 
 Status Journal::remember(const Record& record, std::uint64_t ended) const {

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -36,12 +37,14 @@ Result<std::string> boot_id();
 class Journal {
  public:
   static Result<Journal> open(const std::string& state_dir);  // made when missing
+  // For whoever only looks, or takes back. No such directory: Code::kNotFound.
+  static Result<Journal> open_existing(const std::string& state_dir);
   const std::string& state_dir() const { return state_dir_; }
 
   Result<std::optional<Record>> load(const std::string& id) const;
   struct Contents {
     std::vector<Record> records;
-    std::vector<std::string> damaged;  // files, by their path
+    std::vector<std::string> damaged;  // by their path: files, or whatever else has such a name
     std::vector<std::string> newer;    // the same, of a later version: nobody's to touch here
   };
   Result<Contents> load_all() const;
@@ -60,10 +63,15 @@ class Journal {
   Status remember(const Record& record, std::uint64_t ended) const;
   std::optional<LastUse> last_use(const nic::PciAddress& vf) const;  // unreadable: unset
 
+  // The id of the attachment that began last with a VF for user space: such a VF bears no mark of
+  // its own when the record can't be read. Unreadable: unset. And all, by the VFs' addresses.
+  std::optional<std::string> holder_of(const nic::PciAddress& vf) const;
+  Result<std::map<std::string, std::string>> holders() const;
+
  private:
   explicit Journal(const std::string& state_dir);
   std::string path_of(const std::string& id) const;
-  std::string state_dir_, directory_, devices_;
+  std::string state_dir_, directory_, devices_, holders_;
 };
 
 }  // namespace sluice::cni

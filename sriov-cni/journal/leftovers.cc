@@ -1,26 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sriov-cni/journal/leftovers.h"
 
-#include <algorithm>
-#include <cctype>
 #include <utility>
 
 #include "common/os/files.h"
 
 namespace sluice::cni {
-namespace {
-
-constexpr std::size_t kSuffix = 7;  // ".XXXXXX", filled in by mkostemp(3)
-
-}  // namespace
-
-std::string target_of(const std::string& name) {
-  if (name.size() <= kSuffix || name[name.size() - kSuffix] != '.') return "";
-  const bool filled_in = std::all_of(name.end() - kSuffix + 1, name.end(), [](char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) != 0;
-  });
-  return filled_in ? name.substr(0, name.size() - kSuffix) : "";
-}
 
 Result<std::vector<std::string>> leftovers_in(const std::string& directory) {
   std::vector<std::string> out;
@@ -29,7 +14,7 @@ Result<std::vector<std::string>> leftovers_in(const std::string& directory) {
   if (!root) return fail(root.error());
   SLUICE_TRY(auto names, root->list("."));
   for (auto& name : names) {
-    if (!target_of(name).empty()) out.push_back(std::move(name));
+    if (!os::temporary_target(name).empty()) out.push_back(std::move(name));
   }
   return out;
 }
@@ -41,7 +26,7 @@ Status remove_leftovers(const std::string& target) {
   const auto name = target.substr(slash + 1);
   SLUICE_TRY(const auto leftovers, leftovers_in(directory));
   for (const auto& leftover : leftovers) {
-    if (target_of(leftover) != name) continue;
+    if (os::temporary_target(leftover) != name) continue;
     SLUICE_CHECK_OK(os::remove_file(directory + "/" + leftover));
   }
   return {};

@@ -12,8 +12,6 @@
 
 namespace sluice::cni {
 
-// The name of the target, when `name` is that of a temporary file; else "".
-std::string target_of(const std::string& name);
 // Names below `directory`; no directory: none.
 Result<std::vector<std::string>> leftovers_in(const std::string& directory);
 Status remove_leftovers(const std::string& target);  // a path

@@ -47,6 +47,11 @@ struct VfHome {
   // IFLA_INFO_KIND: a link of a kind is software and dies with its namespace, where a device's
   // comes back (net/core/dev.c, default_device_exit_net()).
   std::string link_kind;
+  bool has_parent = false;  // the kernel names its PCI function (IFLA_PARENT_DEV_NAME)
+  std::uint32_t link_index = 0, link_peer = 0;  // IFLA_LINK; 0: not known, or none
+  std::string alias;                            // of the host's own use
+  bool up = false;
+  std::string driver;
   netlink::VfAttributes attributes;  // the PF's view
   std::vector<VlanRange> trunk;
   std::string sysfs_root, vf_control_socket;
@@ -62,6 +67,7 @@ struct Record {
   AttachmentKey key;
   Stage stage = Stage::kBegun;
   std::string network;            // the configuration's name
+  std::string network_reference;  // "<namespace>/<name>" of its object; empty: not said
   std::string pod, pod_uid;       // "<namespace>/<name>"; empty UID: not known
   std::string netns;              // where the runtime said that it is
   std::uint64_t netns_inode = 0;  // of the pod's namespace: its identity, with

@@ -16,17 +16,27 @@ std::optional<IpAddr> first_gateway(const CniResult& result, bool v6) {
   return std::nullopt;
 }
 
+bool is_on_link(const CniRoute& route) { return route.scope && *route.scope >= RT_SCOPE_LINK; }
+
+// Whether the result itself says that it is on the link: the kernel may have the same of another
+// interface, and would look for the gateway there.
+bool is_neighbour(const CniResult& result, const IpAddr& gateway) {
+  return std::any_of(result.routes.begin(), result.routes.end(), [&](const CniRoute& route) {
+    return is_on_link(route) && !route.gateway && route.destination.contains(gateway);
+  });
+}
+
 }  // namespace
 
 std::vector<netlink::IpRoute> pod_routes(const CniResult& result, netlink::IfIndex link) {
   std::vector<netlink::IpRoute> out;
   for (const auto& route : result.routes) {
     const bool v6 = route.destination.address.v6;
-    const bool on_link = route.scope && *route.scope >= RT_SCOPE_LINK;
     netlink::IpRoute one;
     one.destination = {route.destination.network(), route.destination.length};
     one.gateway = route.gateway;
-    if (!one.gateway && !on_link) one.gateway = first_gateway(result, v6);
+    if (!one.gateway && !is_on_link(route)) one.gateway = first_gateway(result, v6);
+    one.onlink = one.gateway && is_neighbour(result, *one.gateway);
     one.link = link;
     one.mtu = route.mtu;
     one.advmss = route.advmss;

@@ -10,7 +10,7 @@
 #include "common/netlink/rtnetlink.h"
 #include "common/os/unique_fd.h"
 #include "sriov-cni/config/cni_error.h"
-#include "sriov-cni/journal/journal.h"
+#include "sriov-cni/ports/own_link.h"
 #include "sriov-cni/ports/pod_routes.h"
 
 namespace sluice::cni {
@@ -75,16 +75,21 @@ Status put_loopback_up(netlink::Rtnl& there) {
 }  // namespace
 
 std::optional<os::NetNs> living_namespace(const Record& record, const std::string& given) {
-  if (!record.boot.empty()) {
-    const auto boot = boot_id();
-    if (boot && *boot != record.boot) return std::nullopt;
-  }
+  if (is_of_another_boot(record)) return std::nullopt;
   for (const auto& path : {given, record.netns}) {
     if (path.empty()) continue;
     auto pod = os::NetNs::open(path);
     if (pod && pod->inode() == record.netns_inode) return std::move(*pod);
   }
   return std::nullopt;
+}
+
+void refuse_router_advertisements(const os::NetNs& pod) {
+  // Without IPv6 there are none. A namespace that can't be entered shows with the next step.
+  [[maybe_unused]] const auto entered = pod.run_in([]() -> Status {
+    write_ipv6_sysctl("default", "accept_ra", "0");
+    return {};
+  });
 }
 
 Status check_name_is_free(const os::NetNs& pod, const std::string& interface) {

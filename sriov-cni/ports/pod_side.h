@@ -17,15 +17,21 @@
 
 namespace sluice::cni {
 
-// The namespace that the attachment was made in, if it still is there; a path may be used again,
+// The namespace that the attachment was made in, if it can be entered by a path; none is no proof
+// that the pod is dead, which pod_life() looks for. A path may be used again,
 // and inode numbers are after a reboot. `given`: where the runtime says it is, or empty.
 std::optional<os::NetNs> living_namespace(const Record& record, const std::string& given);
+
+// For interfaces that are yet to come: one that is up takes the first that it hears. Before the
+// move, because what is set for one interface is set after it.
+void refuse_router_advertisements(const os::NetNs& pod);
 
 // Code::kExists (code 4 to the runtime) when the name, or an altname, is taken.
 Status check_name_is_free(const os::NetNs& pod, const std::string& interface);
 
 // lo up; the result's addresses and routes on `interface`. A route without a gateway of its own
-// goes by the family's first gateway, where its scope isn't link.
+// goes by the family's first gateway, where its scope isn't link. One that another interface has
+// already: Code::kExists, by the destination's and that interface's name.
 Status configure_pod(const os::NetNs& pod, const std::string& interface,
                      const CniResult& addresses);
 

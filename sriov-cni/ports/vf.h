@@ -3,18 +3,19 @@
 //
 // Contract: nothing is changed before everything that can be found wrong was looked for
 // (find_vf(), check_wish(), describe_vf()) and the record was saved. A device is known by its PCI
-// address (IFLA_PARENT_DEV_NAME) where the kernel says it, else by the alias, else by name and MAC
-// together; another's interface is never touched. Coming back is idempotent and takes a VF as it
-// finds it: in the pod, on the host under the pod's name (the kernel returned it), on its way back
-// (waited for by netlink event, with a deadline), on the host as it was, or gone with its PF.
+// address (IFLA_PARENT_DEV_NAME) where the kernel says it, else as own_link.h says; another's
+// interface is never touched, nor are the attributes of a VF that another has by now. Coming back
+// is idempotent and takes a VF as it finds it: in the pod, on the host under the pod's name (the
+// kernel returned it), on its way back (waited for by netlink event, with a deadline), on the host
+// as it was, or gone with its PF.
 // Order of the changes, and why:
 //   ADD: the PF's attributes in one request, an administrative MAC of before cleared with them
 //   (some
 //        drivers refuse the VF's own MAC while one is set and trust is off); one RTM_SETLINK that
 //        moves, renames, sets MAC and MTU and brings up; the administrative MAC (confirms the VF's
 //        own, where one was asked for); RDMA.
-//   back: RDMA first (inventories miss it otherwise); the PF's attributes as they were, without the
-//        MAC; the move; the administrative MAC as it was.
+//   back: RDMA first (inventories miss it otherwise); whose the VF is by now; the PF's attributes
+//        as they were, without the MAC; the move; the administrative MAC as it was.
 // Source: the order of a SETLINK's effects: net/core/rtnetlink.c do_setlink(): the move first, then
 // MAC, MTU, name and flags; on a later failure the link stays in the pod under its host name.
 #pragma once
@@ -32,6 +33,7 @@
 #include "sriov-cni/config/vf_wish.h"
 #include "sriov-cni/journal/record.h"
 #include "sriov-cni/ports/nics.h"
+#include "sriov-cni/ports/port_times.h"
 
 namespace sluice::cni {
 
@@ -53,8 +55,10 @@ struct FoundVf {
 };
 
 // Code::kInvalid says which VFs there are; Retry::kLater when it is there but its netdev isn't (in
-// another pod, on its way back, without a driver).
-Result<FoundVf> find_vf(Nics& nics, const NicPlace& place, const nic::PciAddress& address);
+// another pod, on its way back, without a driver). A simulated NIC's tree follows its links a
+// little later: `patience` is how long it is waited for.
+Result<FoundVf> find_vf(Nics& nics, const NicPlace& place, const nic::PciAddress& address,
+                        Duration patience = std::chrono::seconds(2));
 
 // Why a device can't be made an interface of a pod, now and later: no VF, or its driver has no
 // netdevs. nullopt: it can, or it isn't there at all, which find_vf() says better.
@@ -68,12 +72,15 @@ Status check_wish(const FoundVf& found, const VfWish& wish);
 void describe_vf(const FoundVf& found, const VfWish& wish, Record& record);
 
 // `record` must have been saved.
-Status attach_vf(const FoundVf& found, const Record& record, const os::NetNs& pod);
+Status attach_vf(const FoundVf& found, const Record& record, const os::NetNs& pod,
+                 PortTimes* times = nullptr);
+
+inline constexpr Duration kReturnPatience = std::chrono::seconds(5);
 
 // `pod`: null when the namespace is gone. A VF that hasn't come back from a dying namespace when
 // `patience` is over: Code::kUnavailable, Retry::kLater.
 Status return_vf(Nics& nics, const Record& record, const os::NetNs* pod,
-                 Duration patience = std::chrono::seconds(5));
+                 Duration patience = kReturnPatience, PortTimes* times = nullptr);
 
 // CHECK: what isn't as ADD left it; empty: all is.
 Result<std::vector<std::string>> check_vf(Nics& nics, const Record& record, const os::NetNs& pod);

@@ -4,6 +4,7 @@
 #include "common/nic/vf_control.h"
 #include "common/nic/vlan_trunk.h"
 #include "sriov-cni/ports/own_link.h"
+#include "sriov-cni/ports/pod_side.h"
 #include "sriov-cni/ports/vf.h"
 #include "sriov-cni/ports/vf_rdma.h"
 #include "sriov-cni/ports/vf_restore.h"
@@ -35,6 +36,12 @@ Status set_attributes(const FoundVf& found, const Record& record) {
   if (wish != nic::VfAttributes{}) {
     SLUICE_TRY(const auto control, nic::make_vf_control(found.pf, found.home.vf_control_socket));
     auto applied = control->apply(found.vf, wish);
+    const bool zero = wish.mac && wish.mac->is_zero();
+    if (!applied && zero && applied.error().code == Code::kInvalid) {
+      // A driver that takes no MAC of zero: with this one the VF may have it.
+      wish.mac = record.mac;
+      applied = control->apply(found.vf, wish);
+    }
     if (!applied) {
       return fail(std::move(applied).error().with("setting the attributes of VF " +
                                                   std::to_string(found.vf.index) + " (" +
@@ -104,15 +111,18 @@ Result<std::vector<netlink::RdmaLink>> rdma_to_move(const FoundVf& found, const 
 
 }  // namespace
 
-Status attach_vf(const FoundVf& found, const Record& record, const os::NetNs& pod) {
-  SLUICE_CHECK_OK(set_attributes(found, record));
+Status attach_vf(const FoundVf& found, const Record& record, const os::NetNs& pod,
+                 PortTimes* times) {
+  SLUICE_CHECK_OK(timed(times, &PortTimes::pf, [&] { return set_attributes(found, record); }));
   if (found.kind == PortKind::kUserSpace) return {};
   SLUICE_TRY(const auto link, prepare_link(found, record));
   // Looked for while its netdev is here.
   SLUICE_TRY(const auto rdma, rdma_to_move(found, record, link.index));
+  refuse_router_advertisements(pod);
   SLUICE_CHECK_OK(move_in(link, record, pod));
-  SLUICE_CHECK_OK(confirm_mac(found, record));
-  return move_rdma(rdma, pod);
+  SLUICE_CHECK_OK(timed(times, &PortTimes::pf, [&] { return confirm_mac(found, record); }));
+  if (rdma.empty()) return {};
+  return timed(times, &PortTimes::rdma, [&] { return move_rdma(rdma, pod); });
 }
 
 }  // namespace sluice::cni

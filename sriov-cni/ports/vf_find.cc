@@ -4,6 +4,7 @@
 #include "sriov-cni/ports/vf.h"
 #include "sriov-cni/ports/vf_home.h"
 #include "sriov-cni/ports/vf_rdma.h"
+#include "sriov-cni/ports/vf_settle.h"
 
 namespace sluice::cni {
 namespace {
@@ -17,6 +18,19 @@ tl::unexpected<Error> later(const nic::Vf& vf, const std::string& why) {
                     "VF " + vf.address.to_string() + " " + why,
                     {},
                     Retry::kLater});
+}
+
+// A link of the host's own use has addresses that others reach it by.
+Status check_unused(netlink::Rtnl& here, const nic::Vf& vf, const Link& link) {
+  SLUICE_TRY(const auto addresses, here.ip_addresses(link.index));
+  for (const auto& one : addresses) {
+    const auto& ip = one.ip.address;
+    if (ip.is_link_local()) continue;
+    return fail(Code::kPrecondition, "VF " + vf.address.to_string() + " (" + link.name +
+                                         ") has the address " + ip.to_string() +
+                                         " of this node's own use");
+  }
+  return {};
 }
 
 Result<Link> find_link(const nic::Vf& vf) {
@@ -43,6 +57,7 @@ Result<Link> find_link(const nic::Vf& vf) {
                                          ") is a port of link " +
                                          std::to_string(link->master.value) + " of this node");
   }
+  SLUICE_CHECK_OK(check_unused(here, vf, *link));
   return link;
 }
 
@@ -64,8 +79,9 @@ Result<std::optional<std::string>> why_no_interface(const std::string& sysfs_roo
   return Why("its driver is " + driver);
 }
 
-Result<FoundVf> find_vf(Nics& nics, const NicPlace& place, const nic::PciAddress& address) {
-  auto now = nics.vf(place.sysfs_root, address);
+Result<FoundVf> find_vf(Nics& nics, const NicPlace& place, const nic::PciAddress& address,
+                        Duration patience) {
+  auto now = settled_vf(nics, place.sysfs_root, address, patience);
   if (!now) {
     auto error = std::move(now).error();
     if (error.code == Code::kNotFound) error.code = Code::kInvalid;

@@ -53,7 +53,12 @@ void add_link(const Link& link, VfHome& home) {
   if (home.mac.is_zero()) home.mac = link.mac;
   if (home.mtu == 0) home.mtu = link.mtu;
   home.link_kind = link.kind;
+  home.has_parent = !link.parent.empty();
+  home.link_index = link.index.value;
+  home.link_peer = link.peer.value;
   if (has_any_alias(link)) return;
+  home.alias = link.alias;
+  home.up = link.up;
   home.tx_queue_length = link.tx_queue_length;
   home.altnames = link.altnames;
 }
@@ -77,6 +82,7 @@ VfHome home_by_baseline(const NicPlace& place, const nic::Baseline& baseline) {
   home.pf = baseline.pf.to_string();
   home.index = baseline.index;
   home.attributes = baseline.attributes;
+  home.driver = baseline.driver;
   home.sysfs_root = place.sysfs_root;
   home.vf_control_socket = place.vf_control_socket;
   if (!baseline.netdev) return home;
@@ -84,6 +90,13 @@ VfHome home_by_baseline(const NicPlace& place, const nic::Baseline& baseline) {
   home.mac = baseline.netdev->mac;
   home.mtu = baseline.netdev->mtu;
   return home;
+}
+
+bool seems_left_over(const Link& link, const nic::Baseline& baseline,
+                     const std::set<std::string>& names) {
+  const bool unused = !link.up && link.master.value == 0 && link.alias.empty();
+  return unused && link.parent == baseline.vf.to_string() && baseline.netdev &&
+         !names.contains(link.name) && link.mac != baseline.netdev->mac;
 }
 
 Result<VfHome> find_home(const NicPlace& place, const nic::Pf& pf, const nic::Vf& vf,
@@ -97,6 +110,7 @@ Result<VfHome> find_home(const NicPlace& place, const nic::Pf& pf, const nic::Vf
   } else {
     return fail(baseline.error());
   }
+  home.driver = vf.driver;
   if (link) add_link(*link, home);
   return home;
 }

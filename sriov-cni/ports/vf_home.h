@@ -3,6 +3,8 @@
 #pragma once
 
 #include <optional>
+#include <set>
+#include <string>
 
 #include "common/base/result.h"
 #include "common/netlink/rtnetlink.h"
@@ -20,5 +22,11 @@ Result<VfHome> find_home(const NicPlace& place, const nic::Pf& pf, const nic::Vf
 // The baseline that is recorded of this very VF. Code::kNotFound when there is none.
 Result<nic::Baseline> baseline_of(const NicPlace& place, const nic::Pf& pf, const nic::Vf& vf);
 VfHome home_by_baseline(const NicPlace& place, const nic::Baseline& baseline);
+
+// A pod can take its mark off. What is on the host, down and without any use, under a name that no
+// VF's baseline has (`names`) and with another MAC than its own, was left by one all the same. Only
+// where the kernel names the function.
+bool seems_left_over(const netlink::Link& link, const nic::Baseline& baseline,
+                     const std::set<std::string>& names);
 
 }  // namespace sluice::cni

@@ -69,6 +69,12 @@ void keep_different(std::optional<T> VfAttributes::*field, const VfAttributes& w
 }
 
 template <class T>
+bool is_so(std::optional<T> VfAttributes::*field, const VfAttributes& wanted,
+           const VfAttributes& now) {
+  return !(wanted.*field) || wanted.*field == now.*field;
+}
+
+template <class T>
 void take_alone(std::optional<T> VfAttributes::*field, const VfAttributes& all,
                 std::vector<VfAttributes>& out) {
   if (!(all.*field)) return;
@@ -131,6 +137,19 @@ std::vector<VfAttributes> one_by_one(const VfAttributes& all) {
   take_alone(&VfAttributes::node_guid, all, out);
   take_alone(&VfAttributes::port_guid, all, out);
   return out;
+}
+
+bool is_so(const VfAttributes& wanted, const VfAttributes& now) {
+  return is_so(&VfAttributes::mac, wanted, now) && is_so(&VfAttributes::vlan, wanted, now) &&
+         is_so(&VfAttributes::qos, wanted, now) &&
+         is_so(&VfAttributes::vlan_protocol, wanted, now) &&
+         is_so(&VfAttributes::spoof_check, wanted, now) &&
+         is_so(&VfAttributes::trust, wanted, now) && is_so(&VfAttributes::rss_query, wanted, now) &&
+         is_so(&VfAttributes::link_state, wanted, now) &&
+         is_so(&VfAttributes::min_rate_mbps, wanted, now) &&
+         is_so(&VfAttributes::max_rate_mbps, wanted, now) &&
+         is_so(&VfAttributes::node_guid, wanted, now) &&
+         is_so(&VfAttributes::port_guid, wanted, now);
 }
 
 VfAttributes differing(const VfAttributes& wanted, const VfAttributes& now) {

@@ -31,6 +31,8 @@ AttributesBack attributes_back(const netlink::VfAttributes& wish,
                                const netlink::VfAttributes& home);
 // The groups of attributes apart, for a driver that refuses one of them.
 std::vector<netlink::VfAttributes> one_by_one(const netlink::VfAttributes& all);
+// All fields of `wanted` are known to be so.
+bool is_so(const netlink::VfAttributes& wanted, const netlink::VfAttributes& now);
 // The fields of `wanted` that `now` knows otherwise.
 netlink::VfAttributes differing(const netlink::VfAttributes& wanted,
                                 const netlink::VfAttributes& now);

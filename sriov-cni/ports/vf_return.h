@@ -13,6 +13,7 @@
 #include "sriov-cni/journal/record.h"
 #include "sriov-cni/ports/nics.h"
 #include "sriov-cni/ports/own_link.h"
+#include "sriov-cni/ports/port_times.h"
 #include "sriov-cni/ports/vf_restore.h"
 
 namespace sluice::cni {
@@ -26,6 +27,7 @@ struct Homeward {
   bool trunk = false;   // was set, so that it goes back too
   bool rebind = false;  // for GUIDs, which the VF takes when its driver starts
   std::vector<std::string> rdma;
+  PortTimes* times = nullptr;
 };
 
 // Does all that it can; the first Error is returned.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // By the baseline alone: for repair, and for records that can't be read.
 #include <algorithm>
+#include <set>
 
 #include "common/nic/vf_control.h"
 #include "sriov-cni/ports/vf.h"
@@ -24,7 +25,8 @@ const Link* link_of(const std::vector<Link>& links, const nic::Vf& vf) {
 }
 
 std::vector<std::string> differences_of(const Link& link, const Result<nic::Baseline>& baseline) {
-  std::vector<std::string> out{"has the alias '" + link.alias + "' of an attachment"};
+  std::vector<std::string> out;
+  if (has_any_alias(link)) out.push_back("has the alias '" + link.alias + "' of an attachment");
   if (!baseline) {
     out.push_back("no baseline: " + baseline.error().to_string());
   } else if (baseline->netdev) {
@@ -41,6 +43,27 @@ std::vector<std::string> differences_of(const Link& link, const Result<nic::Base
   if (link.all_multicast) out.push_back("takes all multicast");
   if (link.xdp) out.push_back("has an XDP program");
   return out;
+}
+
+// The names that the VFs had before pods had them.
+Result<std::set<std::string>> baseline_names(const NicPlace& place) {
+  SLUICE_TRY(const auto store, nic::BaselineStore::open(place.baseline_dir));
+  SLUICE_TRY(const auto vfs, store.list());
+  std::set<std::string> out;
+  for (const auto& vf : vfs) {
+    const auto baseline = store.load(vf);
+    if (baseline && baseline->netdev) out.insert(baseline->netdev->name);
+  }
+  return out;
+}
+
+bool is_stray(netlink::Rtnl& here, const Link& link, const Result<nic::Baseline>& baseline,
+              const std::set<std::string>& names) {
+  if (link.master.value != 0) return false;  // of the host's own use
+  if (has_any_alias(link)) return true;
+  if (!baseline || !seems_left_over(link, *baseline, names)) return false;
+  const auto addresses = here.ip_addresses(link.index);
+  return addresses && addresses->empty();
 }
 
 Status plan_attributes(const Nics::VfNow& now, const NicPlace& place, Homeward& homeward) {
@@ -62,6 +85,15 @@ Status plan_attributes(const Nics::VfNow& now, const NicPlace& place, Homeward& 
   return {};
 }
 
+// Of hardware the kernel names the function, if it does so of any here.
+Result<bool> names_functions(const NicPlace& place) {
+  if (!place.vf_control_socket.empty()) return false;
+  SLUICE_TRY(auto here, netlink::Rtnl::open());
+  SLUICE_TRY(const auto links, here.links());
+  return std::any_of(links.begin(), links.end(),
+                     [](const Link& link) { return !link.parent.empty(); });
+}
+
 Status return_with(Nics& nics, const NicPlace& place, const nic::PciAddress& vf,
                    const std::string& alias, const os::NetNs* pod) {
   SLUICE_TRY(const auto now, nics.vf(place.sysfs_root, vf));
@@ -78,8 +110,9 @@ Status return_with(Nics& nics, const NicPlace& place, const nic::PciAddress& vf,
   homeward.marks.alias = alias;
   homeward.marks.host_name = homeward.home.name;
   homeward.marks.host_mac = homeward.home.mac;
+  SLUICE_TRY(homeward.marks.by_parent, names_functions(place));
   SLUICE_CHECK_OK(plan_attributes(now, place, homeward));
-  return bring_back(nics, homeward, pod, std::chrono::seconds(5));
+  return bring_back(nics, homeward, pod, kReturnPatience);
 }
 
 // A link that says no PCI function (software, or an old kernel) is the one VF that sysfs has
@@ -114,13 +147,17 @@ Result<std::vector<Stray>> find_strays(Nics& nics, const NicPlace& place) {
   SLUICE_TRY(auto here, netlink::Rtnl::open());
   SLUICE_TRY(const auto links, here.links());
   SLUICE_TRY(const auto all, nics.vfs(place.sysfs_root));
+  SLUICE_TRY(const auto names, baseline_names(place));
   std::vector<Stray> out;
   for (const auto& address : all) {
     const auto now = nics.vf(place.sysfs_root, address);
     if (!now) continue;  // gone since
     const auto* link = link_of(links, now->vf);
-    if (link == nullptr || !has_any_alias(*link)) continue;
-    out.push_back({address, differences_of(*link, baseline_of(place, *now->pf, now->vf))});
+    if (link == nullptr) continue;
+    const auto baseline = baseline_of(place, *now->pf, now->vf);
+    if (is_stray(here, *link, baseline, names)) {
+      out.push_back({address, differences_of(*link, baseline)});
+    }
   }
   return out;
 }
@@ -129,8 +166,11 @@ Status restore_stray(Nics& nics, const NicPlace& place, const nic::PciAddress& v
   SLUICE_TRY(const auto now, nics.vf(place.sysfs_root, vf));
   SLUICE_TRY(auto here, netlink::Rtnl::open());
   SLUICE_TRY(const auto links, here.links());
+  SLUICE_TRY(const auto names, baseline_names(place));
   const auto* link = link_of(links, now.vf);
-  if (link == nullptr || !has_any_alias(*link)) return {};  // somebody was faster
+  const bool is_still =
+      link != nullptr && is_stray(here, *link, baseline_of(place, *now.pf, now.vf), names);
+  if (!is_still) return {};  // somebody was faster
   return return_with(nics, place, vf, link->alias, nullptr);
 }
 

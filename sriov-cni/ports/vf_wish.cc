@@ -11,12 +11,11 @@ namespace {
 
 using netlink::RdmaMode;
 
-constexpr std::uint16_t kInfinibandLink = 32;       // ARPHRD_INFINIBAND
 constexpr std::uint32_t kInfinibandClass = 0x0207;  // PCI class and subclass
 constexpr std::uint16_t kPkeyBase = 0x7fff;         // without the membership bit
 
 bool is_infiniband(const FoundVf& found) {
-  if (found.link) return found.link->type == kInfinibandLink;
+  if (found.link) return found.link->type == netlink::Link::kInfiniband;
   const auto class_of = [](const nic::Function& function) { return function.class_code >> 8U; };
   return class_of(found.vf) == kInfinibandClass || class_of(found.pf) == kInfinibandClass;
 }

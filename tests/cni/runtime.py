@@ -171,7 +171,7 @@ class OneNode(unittest.TestCase):
         self.runtime = Runtime(self.node, (plugins, self.tools), folder)
         self._pods = 0
         self._before = self.footprint()
-        self.addCleanup(lambda: self.assertEqual(self.footprint(), self._before))
+        self.addCleanup(self.check_footprint)
 
     # --- the node -----------------------------------------------------------------------------
 
@@ -188,11 +188,20 @@ class OneNode(unittest.TestCase):
                 if path.is_file() and path.name[0].isdigit()
             ),
             "ports": [
-                port["attachment"]
+                port["pod"]
                 for port in self.node.ctl("ports").get("ports") or []
-                if port.get("attachment")
+                if port.get("pod")
             ],
         }
+
+    def check_footprint(self) -> None:
+        # A withdrawn attachment leaves its port when the engine gets to it.
+        wait_until(
+            "the engine's ports to be those of before",
+            lambda: self.footprint()["ports"] == self._before["ports"],
+            30.0,
+        )
+        self.assertEqual(self.footprint(), self._before)
 
     def await_vfs(self) -> None:
         """After a namespace died with a VF in it: a simulated one dies too, and the NIC makes it

@@ -122,7 +122,7 @@ Answer CniLab::call(const std::string& verb, const Pod& pod, nlohmann::json more
       "-i",
       "CNI_COMMAND=" + verb,
       "CNI_CONTAINERID=" + pod.container,
-      "CNI_IFNAME=eth0",
+      "CNI_IFNAME=" + interface,
       "CNI_NETNS=" + (netns == "as the pod's" ? pod.path() : netns),
       "CNI_ARGS=IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=" + pod.name +
           (pod.uid.empty() ? "" : ";K8S_POD_UID=" + pod.uid) + more_args,

@@ -84,6 +84,7 @@ class CniLab {
 
   std::string dir;
   std::string cni_path = "/nonexistent";  // CNI_PATH
+  std::string interface = "eth0";         // CNI_IFNAME
   std::string more_args;                  // CNI_ARGS, beside the pod's; begins with ';'
   std::string trace_parent;
   bool read_only = false;  // the program sees the state directory read-only

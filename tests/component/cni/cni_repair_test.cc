@@ -75,7 +75,7 @@ TEST_CASE("a dead pod's attachment: a dry run says it, a repair undoes it") {
   const auto repaired = lab.repair();
   INFO(repaired.out.dump());
   CHECK(repaired.status == 0);
-  CHECK(kinds(repaired) == std::set<std::string>{"attachment"});
+  REQUIRE(kinds(repaired) == std::set<std::string>{"attachment"});
   CHECK(repaired.out["findings"][0]["done"] == true);
   lab.check_vf_home("vf0");
   lab.check_clean();
@@ -211,6 +211,49 @@ TEST_CASE("repair and a damaged record: put aside once its VF is back, not while
   CHECK(lab.link("vf0")->alias.empty());
 }
 
+TEST_CASE("repair detaches a damaged record's attachment, and keeps the record while it can't") {
+  CniLab lab;
+  Pod pod("c1");
+  REQUIRE(lab.add(pod).status == 0);
+  REQUIRE(lab.rtnl().delete_link(lab.link(cni::veth_name("c1/eth0"))->index));
+  pod.kill();
+  damage(lab, "c1/eth0");
+  lab.engine->stop();
+  CHECK(lab.repair().status == 1);
+  CHECK_FALSE(set_aside(lab, "c1/eth0"));
+  CHECK(lab.addresses().size() == 1);
+  lab.engine->start();
+  const auto repaired = lab.repair();
+  INFO(repaired.out.dump());
+  CHECK(set_aside(lab, "c1/eth0"));
+  CHECK(lab.engine->attachments().empty());
+}
+
+TEST_CASE("DEL of a record of the first version asks the configuration's engine") {
+  CniLab lab;
+  Pod first("c0"), pod("c1"), other("c2");
+  REQUIRE(lab.add(first).status == 0);
+  const auto version1 = [&](const std::string& id) {
+    const json record = {{"version", 1},          {"id", id},
+                         {"pod", "shop/c"},       {"netns", "/run/netns/none"},
+                         {"netnsInode", 1},       {"pci", ""},
+                         {"hostName", "slgone0"}, {"mac", "0a:58:0a:f4:01:63"},
+                         {"ip", "10.244.1.99"},   {"node", "n1"},
+                         {"portReturned", false}};
+    std::ofstream(lab.record_of(id)) << record.dump();
+  };
+  version1("c1/eth0");
+  version1("c2/eth0");
+  const auto deleted = lab.del(pod);
+  INFO(deleted.out.dump());
+  CHECK(deleted.status == 0);
+  CHECK_FALSE(std::filesystem::exists(lab.record_of("c1/eth0")));
+  const auto repaired = lab.repair();
+  INFO(repaired.out.dump());
+  CHECK(repaired.status == 0);
+  CHECK_FALSE(std::filesystem::exists(lab.record_of("c2/eth0")));
+}
+
 TEST_CASE("what is being worked on is left alone") {
   CniLab lab;
   Pod pod("c1");
@@ -223,6 +266,21 @@ TEST_CASE("what is being worked on is left alone") {
   CHECK(repaired.status == 0);
   CHECK(repaired.out["findings"].empty());
   CHECK(lab.attachments().size() == 1);
+}
+
+TEST_CASE("no state directory: an error by its argument, and none is made") {
+  CniLab lab;
+  for (const bool dry : {true, false}) {
+    const auto none =
+        lab.repair(dry ? std::vector<std::string>{"--dry-run"} : std::vector<std::string>{});
+    INFO(none.err);
+    CHECK(none.status == 1);
+    CHECK(none.err.find("--state-dir " + lab.dir + "/state") != std::string::npos);
+    CHECK_FALSE(std::filesystem::exists(lab.dir + "/state"));
+  }
+  std::filesystem::create_directories(lab.dir + "/state");  // nothing was attached yet
+  CHECK(lab.repair({"--dry-run"}).out["findings"].empty());
+  CHECK(std::filesystem::is_empty(lab.dir + "/state"));
 }
 
 TEST_CASE("wrong arguments") {

@@ -99,6 +99,8 @@ std::map<std::string, Attached> FakeEngine::pending() const {
   std::map<std::string, Attached> out;
   std::error_code none;
   for (const auto& entry : std::filesystem::directory_iterator(pending_directory(), none)) {
+    // Withdrawals and temporary files.
+    if (entry.path().has_extension()) continue;
     api::AttachRequest request;
     std::ifstream file(entry.path());
     REQUIRE(request.ParseFromIstream(&file));

@@ -28,7 +28,12 @@ ADD)
          "routes": [{"dst": "0.0.0.0/0"}]}'
   ;;
 DEL) rm -f "$held" ;;
-CHECK) [ -e "$held" ] || { echo '{"cniVersion": "1.1.0", "code": 124, "msg": "not held"}'; exit 1; } ;;
+CHECK)
+  if [ ! -e "$held" ]; then
+    echo '{"cniVersion": "1.1.0", "code": 124, "msg": "not held"}'
+    exit 1
+  fi
+  ;;
 GC)
   for one in "$here"/held/*; do
     [ -e "$one" ] || continue
@@ -47,6 +52,8 @@ FakeIpam::FakeIpam(std::string directory) : directory_(std::move(directory)) {
   std::ofstream(program) << kScript;
   std::filesystem::permissions(program, std::filesystem::perms::owner_all);
 }
+
+void FakeIpam::remove() const { std::filesystem::remove(directory_ + "/fake-ipam"); }
 
 void FakeIpam::set_mode(const std::string& verb, const std::string& mode) const {
   std::ofstream(directory_ + "/mode-" + verb) << mode;

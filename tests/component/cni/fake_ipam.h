@@ -17,6 +17,8 @@ class FakeIpam {
   const std::string& path() const { return directory_; }  // for CNI_PATH
   nlohmann::json config() const { return {{"type", "fake-ipam"}, {"kept", "as it is"}}; }
 
+  void remove() const;  // the program; what it holds stays
+
   // "" as usual, "hang", "fail" (code 123, "out of order"), "zero" (an ADD without addresses).
   void set_mode(const std::string& verb, const std::string& mode) const;
   std::vector<std::string> held() const;   // "c1-eth0"

@@ -12,7 +12,7 @@ import time
 import unittest
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator
+from typing import Callable, Iterator
 
 from cluster import TESTS, cgroups, sluice
 from cluster.apiserver import ApiServerFixture
@@ -193,8 +193,17 @@ def hold_apiserver(binaries: Binaries, runtime_config: list[str]) -> int:
     return 0
 
 
-def test(binaries: Binaries, bin_dir: Path, say: Say, words: list[str], running: bool) -> int:
-    found = unittest.defaultTestLoader.discover(str(TESTS / "kubernetes"), "*_test.py")
+def test(
+    binaries: Binaries,
+    bin_dir: Path,
+    say: Say,
+    words: list[str],
+    running: bool,
+    folder: Path = TESTS / "kubernetes",
+    prepare: Callable[[Cluster], None] = lambda cluster: None,
+) -> int:
+    """`prepare`: what the folder's tests need of a fresh cluster beyond what every one has."""
+    found = unittest.defaultTestLoader.discover(str(folder), "*_test.py")
     suite = _select(found, words)
     if suite.countTestCases() == 0:
         raise LabError(f"no test has {' or '.join(words)} in its name")
@@ -202,6 +211,7 @@ def test(binaries: Binaries, bin_dir: Path, say: Say, words: list[str], running:
     try:
         if not running:
             cluster.up()
+            prepare(cluster)
             say("ready")
         ClusterTest.cluster = cluster
         result = _run(suite)

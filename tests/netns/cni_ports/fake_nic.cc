@@ -57,6 +57,11 @@ void FakeNic::refuse_trust(bool on) {
   refuse_trust_ = on;
 }
 
+void FakeNic::refuse_zero_mac(bool on) {
+  const std::lock_guard lock(mutex_);
+  refuse_zero_mac_ = on;
+}
+
 std::vector<std::string> FakeNic::macs() const {
   const std::lock_guard lock(mutex_);
   return macs_;
@@ -76,6 +81,11 @@ std::string FakeNic::answer(const std::string& text) {
   const bool sets = request.has_mac() || request.has_vlan() || request.has_spoof_check() ||
                     request.has_trust() || request.has_max_rate_mbps();
   requests_ += sets ? 1 : 0;
+  if (request.has_mac() && refuse_zero_mac_ && request.mac() == MacAddr{}.to_string()) {
+    response.set_code(std::string(to_string(Code::kInvalid)));
+    response.set_message("zero is no MAC");
+    return response.SerializeAsString();
+  }
   if (request.has_mac()) {
     vf.mac = MacAddr::parse(request.mac()).value();
     macs_.push_back(request.mac());

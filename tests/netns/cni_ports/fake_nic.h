@@ -28,6 +28,7 @@ class FakeNic {
   void set(const std::string& pci, const netlink::VfAttributes& attributes);
   // The driver takes no `trust`; what comes before it in a request stays, as in the kernel.
   void refuse_trust(bool on);
+  void refuse_zero_mac(bool on);
   // The administrative MACs that were set, in order.
   std::vector<std::string> macs() const;
   std::size_t requests() const;  // that set something
@@ -40,7 +41,7 @@ class FakeNic {
   std::map<std::string, netlink::VfAttributes> vfs_;
   std::vector<std::string> macs_;
   std::size_t requests_ = 0;
-  bool refuse_trust_ = false;
+  bool refuse_trust_ = false, refuse_zero_mac_ = false;
   std::unique_ptr<os::EventLoop> loop_;
   std::unique_ptr<os::FrameServer> server_;
   std::thread thread_;

@@ -3,6 +3,8 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <functional>
+#include <thread>
 
 #include "common/nic/baseline.h"
 #include "tests/netns/cni_ports/ports_lab.h"
@@ -132,10 +134,8 @@ TEST_CASE("An attribute that is refused leaves nothing of those before it") {
   REQUIRE_FALSE(attached);
   CHECK(attached.error().message.find("trust") != std::string::npos);
   CHECK(lab.nic.attributes(kVf).vlan == 100);  // not atomic
-  CHECK_FALSE(lab.give_back(record, &pod));    // it does tell trust, so it must take it back
-  CHECK(lab.nic.attributes(kVf) == before);    // and all the others are back
-  lab.nic.refuse_trust(false);
-  REQUIRE_OK(lab.give_back(record, &pod));
+  REQUIRE_OK(lab.give_back(record, &pod));     // trust is as it was
+  CHECK(lab.nic.attributes(kVf) == before);    // and all the others are again
   lab.check_home();
 }
 
@@ -233,6 +233,40 @@ TEST_CASE("What a VF can't have is said before it is touched") {
   CHECK(cni::check_wish(*found, wish).error().message.find("has 0 RDMA devices") !=
         std::string::npos);
   CHECK(lab.nic.requests() == 0);
+}
+
+TEST_CASE("A simulated NIC's tree that lags behind its links is waited for, as long as is said") {
+  PortsLab lab;
+  const auto here = lab.link("vf0");
+  REQUIRE(here);
+  NetdevSpec now, before;
+  now.mac = before.mac = here->mac.to_string();
+  now.if_index = here->index.value;
+  before.if_index = now.if_index + 1000;
+  const auto find = [&](Duration patience) {
+    return cni::find_vf(lab.nics, lab.place, lab.vf(), patience);
+  };
+  const auto change_while_looked_for = [&](const std::function<void()>& change) {
+    std::thread program([&] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(30));
+      change();
+    });
+    const auto found = find(std::chrono::minutes(1));
+    program.join();
+    REQUIRE_OK(found);
+    CHECK(found->link->index == here->index);
+  };
+  lab.sysfs.remove_netdev("vf0");
+  const auto missing = find(std::chrono::milliseconds(1));
+  REQUIRE_FALSE(missing);
+  CHECK(missing.error().retry == Retry::kLater);
+  change_while_looked_for([&] { lab.sysfs.add_netdev(kVf, "vf0", now); });
+
+  lab.sysfs.remove_netdev("vf0");
+  lab.sysfs.add_netdev(kVf, "vf0", before);
+  CHECK_FALSE(find(Duration::zero()));
+  change_while_looked_for(
+      [&] { lab.sysfs.set_netdev("vf0", "ifindex", std::to_string(now.if_index)); });
 }
 
 TEST_CASE("A shared system can't give a pod an RDMA device of its own, and the other way") {

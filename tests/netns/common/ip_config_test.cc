@@ -86,7 +86,7 @@ TEST_CASE("Addresses and routes of both families are there after one call") {
         std::string::npos);
 }
 
-TEST_CASE("What is there already is success; the first route wins") {
+TEST_CASE("What is there already is success, but no route that leads elsewhere") {
   VethSpace space;
   const std::vector<IpAddress> addresses = {address_on(space.a, "10.0.0.1/24"),
                                             address_on(space.a, "fd00::1/64")};
@@ -94,8 +94,21 @@ TEST_CASE("What is there already is success; the first route wins") {
                                        route_on(space.a, "::/0", "fd00::ff")};
   REQUIRE_OK(space.rtnl.configure(addresses, routes));
   REQUIRE_OK(space.rtnl.configure(addresses, routes));
-  REQUIRE_OK(space.rtnl.configure({}, {route_on(space.a, "0.0.0.0/0", "10.0.0.253")}));
   REQUIRE_OK(space.rtnl.configure({}, {}));
+  auto of_second = route_on(space.b, "0.0.0.0/0", "10.0.0.254");
+  of_second.onlink = true;
+  auto more = of_second;
+  more.priority = 7;  // a place of its own
+  for (const auto& other : {route_on(space.a, "0.0.0.0/0", "10.0.0.253"), of_second,
+                            route_on(space.a, "::/0", "fd00::fe")}) {
+    const auto refused = space.rtnl.configure({}, {other, more});
+    REQUIRE_FALSE(refused);
+    INFO(refused.error().message);
+    CHECK(refused.error().code == Code::kExists);
+    CHECK(refused.error().retry == Retry::kNever);
+    CHECK(refused.error().message.find("there is one to " + other.destination.to_string() +
+                                       " already, on link sla via ") != std::string::npos);
+  }
   const auto now = space.rtnl.ip_routes(space.a);
   REQUIRE_OK(now);
   CHECK(std::count_if(now->begin(), now->end(),
@@ -122,6 +135,8 @@ TEST_CASE("The first failure is told with what it was about; the others are trie
   REQUIRE_FALSE(refused);
   CHECK(refused.error().message.find("add route 10.7.0.0/16 via 192.0.2.1 on link") == 0);
   CHECK(refused.error().message.find("Nexthop has invalid gateway") != std::string::npos);
+  CHECK(refused.error().code == Code::kPrecondition);
+  CHECK(refused.error().retry == Retry::kNever);
 }
 
 TEST_CASE("More than fit in one send are all made, and an error far behind is told") {

@@ -50,7 +50,6 @@ bool add_many(const std::string& path) {
   for (std::uint64_t i = 0; i < kEach; ++i) {
     stats->add(Verb::kAdd, Step::kMove, 3ms);
     stats->ended(Verb::kAdd, 11);
-    stats->retried();
     stats->repaired(2);
   }
   return true;
@@ -86,7 +85,6 @@ void check_added_by_many(const std::string& path) {
   CHECK(of(*snapshot, Verb::kAdd, Step::kMove).total() == kAll);
   CHECK(of(*snapshot, Verb::kAdd, Step::kMove).sum_us == kAll * 3000);
   CHECK(count_of(*snapshot, Verb::kAdd, 11) == kAll);
-  CHECK(snapshot->retries == kAll);
   CHECK(snapshot->repaired == 2 * kAll);
 }
 
@@ -156,7 +154,7 @@ TEST_CASE("A file that is none of this version is replaced once, however many fi
   const test::TempDir dir;
   auto old = empty_layout();
   old.header.version = kVersion + 1;
-  old.retries = 77;
+  old.repaired = 77;
   std::string bad;
   SUBCASE("another version") { bad = bytes_of(old); }
   SUBCASE("short") { bad = bytes_of(empty_layout()).substr(0, 100); }
@@ -184,8 +182,8 @@ TEST_CASE("A file that others may write, or that is no file, is replaced") {
   }
   auto stats = CallStats::open(path);
   REQUIRE(stats);
-  stats->retried();
-  CHECK(read_snapshot(path)->retries == 1);
+  stats->repaired(1);
+  CHECK(read_snapshot(path)->repaired == 1);
   struct stat info {};
   REQUIRE(::stat(path.c_str(), &info) == 0);
   CHECK((info.st_mode & 0777) == 0600);

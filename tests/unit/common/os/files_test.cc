@@ -186,3 +186,12 @@ TEST_CASE("Locks exclude each other between threads") {
   CHECK(alone);
   CHECK(inside == 0);
 }
+
+TEST_CASE("Temporary files are known by what mkostemp makes of a name") {
+  CHECK(temporary_target("0123456789abcdef.json.aB3dE6") == "0123456789abcdef.json");
+  CHECK(temporary_target("10.0.0.1.AAAAAA") == "10.0.0.1");
+  for (const char* none :
+       {"", "0123456789abcdef.json", ".aB3dE6", "x.aB3dE", "x.aB3dE67", "x.aB3d-6", "xaB3dE67"}) {
+    CHECK_MESSAGE(temporary_target(none).empty(), none);
+  }
+}

@@ -19,7 +19,6 @@ bool has_line(const std::string& text, const std::string& line) {
 
 TEST_CASE("Nothing counted: no steps and no calls, and counters that a rate can begin at") {
   const auto text = metrics::cni_text({});
-  CHECK(has_line(text, "sluice_cni_retries_total 0"));
   CHECK(has_line(text, "sluice_cni_repaired_total 0"));
   CHECK(text.find("sluice_cni_step_seconds_bucket") == std::string::npos);
   CHECK(text.find("sluice_cni_calls_total{") == std::string::npos);
@@ -49,12 +48,10 @@ TEST_CASE("Calls by verb and code") {
   callstats::Snapshot snapshot;
   snapshot.codes[static_cast<std::size_t>(Verb::kAdd)] = {{0, 7}, {11, 2}};
   snapshot.codes[static_cast<std::size_t>(Verb::kGc)] = {{-1, 1}};
-  snapshot.retries = 3;
   snapshot.repaired = 4;
   const auto text = metrics::cni_text(snapshot);
   CHECK(has_line(text, "sluice_cni_calls_total{verb=\"ADD\",code=\"0\"} 7"));
   CHECK(has_line(text, "sluice_cni_calls_total{verb=\"ADD\",code=\"11\"} 2"));
   CHECK(has_line(text, "sluice_cni_calls_total{verb=\"GC\",code=\"other\"} 1"));
-  CHECK(has_line(text, "sluice_cni_retries_total 3"));
   CHECK(has_line(text, "sluice_cni_repaired_total 4"));
 }

@@ -157,6 +157,46 @@ TEST_CASE("what can't be read is put aside, once, and harms nobody else") {
   CHECK(p.world.engine->attachments().size() == 1);
 }
 
+TEST_CASE("what was undone while no engine was there is detached, before anybody can call") {
+  Pending p;
+  REQUIRE(p.world.attach(World::vf_pod()));
+  REQUIRE(p.world.attach(World::veth_pod()));
+  p.leave("0a1b.gone", "c1/eth0");
+  p.leave("0c.gone", "never/eth0");
+  p.start();
+  CHECK_FALSE(p.attached("c1/eth0"));
+  CHECK(p.world.run_until([&] { return !p.is_there("0a1b.gone") && !p.is_there("0c.gone"); }));
+  CHECK(p.attached("c2/eth0"));
+  p.leave("0d.gone", "c2/eth0");
+  CHECK(p.world.run_until([&] { return !p.attached("c2/eth0") && !p.is_there("0d.gone"); }));
+}
+
+TEST_CASE("a new attachment of the same name is taken in after the old one was withdrawn") {
+  Pending p;
+  REQUIRE(p.world.attach(World::vf_pod()));
+  p.leave("0a1b.gone", "c1/eth0");
+  auto again = World::vf_pod();
+  again.ip = *Ipv4::parse("10.244.1.9");
+  p.leave("0a1b", request_of(again));
+  p.start();
+  REQUIRE(p.await_taken("0a1b", "c1/eth0"));
+  CHECK_FALSE(p.is_there("0a1b.gone"));
+  REQUIRE(p.world.engine->attachments().size() == 1);
+  CHECK(p.world.engine->attachments().front().ip == again.ip);
+}
+
+TEST_CASE("a withdrawal that says nothing sensible is put aside, or removed") {
+  Pending p;
+  REQUIRE(p.world.attach(World::vf_pod()));
+  p.leave("0a.gone", std::string(4096, 'x'));
+  REQUIRE(::mkfifo(p.path("0b.gone").c_str(), 0600) == 0);
+  p.leave("0c.gone", "");
+  p.start();
+  CHECK(p.world.run_until([&] { return !p.is_there("0c.gone") && !p.is_there("0b.gone"); }));
+  CHECK(p.is_there("0a.gone.refused"));
+  CHECK(p.attached("c1/eth0"));
+}
+
 TEST_CASE("a directory that somebody takes away is made again") {
   Pending p;
   p.start();

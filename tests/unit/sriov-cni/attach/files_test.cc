@@ -3,6 +3,8 @@
 #include <doctest/doctest.h>
 
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include <filesystem>
 #include <fstream>
@@ -10,6 +12,7 @@
 
 #include "common/api/offload.pb.h"
 #include "common/os/files.h"
+#include "common/os/unique_fd.h"
 #include "sriov-cni/attach/facts_cache.h"
 #include "sriov-cni/attach/locks.h"
 #include "sriov-cni/attach/pending.h"
@@ -40,13 +43,19 @@ NodeFacts some_facts() {
 
 TEST_CASE("facts are kept for the engine that said them, and replaced when they change") {
   const Directory dir;
-  const auto file = dir.path + "/node-facts.json";
+  const auto file = dir.path + "/node-facts-" + id_hash("/run/a") + ".json";
   CHECK_FALSE(cached_facts(dir.path, "/run/a"));
   auto facts = some_facts();
   REQUIRE(keep_facts(dir.path, "/run/a", facts));
   CHECK(cached_facts(dir.path, "/run/a") == facts);
-  CHECK(any_cached_facts(dir.path) == facts);
   CHECK_FALSE(cached_facts(dir.path, "/run/b"));
+  auto others = facts;
+  others.node = "node-b";
+  REQUIRE(keep_facts(dir.path, "/run/b", others));
+  CHECK(cached_facts(dir.path, "/run/a") == facts);
+  CHECK(cached_facts(dir.path, "/run/b") == others);
+  CHECK(all_cached_facts(dir.path).size() == 2);
+  CHECK(all_cached_facts(dir.path + "/none").empty());
   const auto written = std::filesystem::last_write_time(file);
   REQUIRE(keep_facts(dir.path, "/run/a", facts));
   CHECK(std::filesystem::last_write_time(file) == written);
@@ -58,13 +67,14 @@ TEST_CASE("facts are kept for the engine that said them, and replaced when they 
 TEST_CASE("facts that can't be read, or that no engine may say, count as none") {
   const Directory dir;
   REQUIRE(keep_facts(dir.path, "/run/a", some_facts()));
-  const auto good = os::read_file(dir.path + "/node-facts.json").value();
+  const auto file = dir.path + "/node-facts-" + id_hash("/run/a") + ".json";
+  const auto good = os::read_file(file).value();
   const auto with = [&](const std::string& from, const std::string& to) {
     auto text = good;
     const auto at = text.find(from);
     REQUIRE(at != std::string::npos);
     text.replace(at, from.size(), to);
-    std::ofstream(dir.path + "/node-facts.json") << text;
+    std::ofstream(file) << text;
     return cached_facts(dir.path, "/run/a");
   };
   CHECK(with("node-a", "node-b"));
@@ -109,6 +119,42 @@ TEST_CASE("what is left for the engine is its request, named by the id's hash") 
   std::ofstream(pending + "/" + id_hash("c1/eth0") + ".refused") << "x";
   CHECK(take_pending_back(pending, id_hash("c1/eth0")) == true);
   CHECK(std::filesystem::is_empty(pending));
+}
+
+TEST_CASE("a withdrawal says the id, beside where the file was") {
+  const Directory dir;
+  REQUIRE(leave_withdrawal(dir.path + "/pending", "c1/eth0"));
+  CHECK(os::read_file(dir.path + "/pending/" + id_hash("c1/eth0") + ".gone").value() == "c1/eth0");
+  CHECK_FALSE(is_pending(dir.path + "/pending", "c1/eth0"));
+}
+
+TEST_CASE("only an engine that isn't there is away") {
+  const Directory dir;
+  EngineTime time;
+  CHECK(is_away(EngineClient(dir.path + "/none.sock", time).detach("c1/eth0").error()));
+  std::ofstream(dir.path + "/file") << "x";
+  CHECK(is_away(EngineClient(dir.path + "/file", time).detach("c1/eth0").error()));
+  CHECK_FALSE(is_away(EngineClient(dir.path + "/file/x.sock", time).detach("c1/eth0").error()));
+  CHECK_FALSE(is_away(EngineClient(dir.path + std::string(200, 'x'), time).detach("c").error()));
+}
+
+TEST_CASE("an engine that has not answered in time isn't asked again by the same call") {
+  const Directory dir;
+  const os::UniqueFd listener(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  const auto path = dir.path + "/silent.sock";
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  REQUIRE(::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+  REQUIRE(::listen(listener.get(), 8) == 0);
+  EngineTime time;
+  time.left = std::chrono::milliseconds(20);
+  const EngineClient engine(path, time);
+  CHECK(is_away(engine.detach("c1/eth0").error()));
+  CHECK(time.silent);
+  const auto again = engine.detach("c2/eth0");
+  CHECK(is_away(again.error()));
+  CHECK(again.error().message.find("any more") != std::string::npos);
 }
 
 TEST_CASE("the engine needs an IPv4 address") {

@@ -130,7 +130,7 @@ TEST_CASE("what is accepted") {
   CHECK(out.resource == "sluice.dev/vf");
   CHECK(out.network_reference == "shop/fast");
   CHECK(out.device_info_file == "/x");
-  CHECK(out.log_debug);
+  CHECK(out.log_level == Level::kDebug);
   CHECK(out.log_file == "/tmp/l");
   CHECK(out.dns.nameservers == std::vector<std::string>{"10.0.0.1"});
   CHECK(out.ipam == IpamKind::kNodeBlock);
@@ -203,10 +203,10 @@ TEST_CASE("the other dialects: unknown keys, any case of letters, lax logging") 
   CHECK(out.device == nic::PciAddress{0, 0x3b, 0, 2});
   CHECK(out.vf.attributes.vlan == 7);
   CHECK(out.vf.mac == MacAddr::parse("02:00:00:00:00:01").value());
-  CHECK_FALSE(out.log_debug);
+  CHECK_FALSE(out.log_level == Level::kDebug);
   CHECK(out.log_file == "relative.log");
   CHECK(parsed(config(R"("vlan":8,"Vlan":9)", "sriov")).vf.attributes.vlan == 8);
-  CHECK(parsed(config(R"("logLevel":"verbose")", "sriov")).log_debug);
+  CHECK(parsed(config(R"("logLevel":"verbose")", "sriov")).log_level == Level::kDebug);
 }
 
 TEST_CASE("prevResult: read on ADD, needed on CHECK, taken as it comes on DEL") {
@@ -241,6 +241,10 @@ TEST_CASE("DEL and GC read what they need, and nothing else keeps them") {
     CHECK(out->engine == EngineUse::kRequired);
     CHECK(out->ipam == IpamKind::kNodeBlock);
     CHECK(out->device_info_file == "/i");
+    CHECK(parse_config(config(R"("networkReference":"a/b")"), call_of(verb))->network_reference ==
+          "a/b");
+    CHECK(parse_config(config(R"("networkReference":"x")"), call_of(verb))
+              ->network_reference.empty());
     CHECK(parse_config(config(R"("runtimeConfig":7)"), call_of(verb)));
     check_refused({{config(R"("stateDir":"x")"), kInvalidConfig, "stateDir is 'x'"}},
                   call_of(verb));
@@ -259,12 +263,63 @@ TEST_CASE("STATUS checks what an ADD needs to find") {
                  {config(R"("ipam":{"type":"a/b"})"), kInvalidConfig, "ipam.type"},
                  {config(R"("resourceName":"x")"), kInvalidConfig, "resourceName"},
                  {config(R"("devicePlugin":"x")"), kInvalidConfig, "devicePlugin"},
-                 {config(R"("rdma":"x")"), kInvalidConfig, "rdma"}},
+                 {config(R"("rdma":"x")"), kInvalidConfig, "rdma"},
+                 {config(R"("enginSocket":"/x")"), kInvalidConfig, "engineSocket"},
+                 {config(R"("vlan":9999)"), kInvalidConfig, "vlan is 9999"},
+                 {config(R"("mac":"x")"), kInvalidConfig, "mac is 'x'"},
+                 {config(R"("mtu":1)"), kInvalidConfig, "mtu is 1"},
+                 {config(R"("networkReference":"x")"), kInvalidConfig, "networkReference"},
+                 {config(R"("logLevel":"x")"), kInvalidConfig, "logLevel"},
+                 {config(R"("dns":7)"), kInvalidConfig, "dns is 7"},
+                 {infiniband(R"("ipam":{"type":"dhcp"})"), kInvalidConfig, "dhcp"}},
                 call_of(Verb::kStatus));
   CHECK(parse_config(config(R"("rdma":"exclusive")"), call_of(Verb::kStatus))->vf.rdma ==
         RdmaUse::kExclusive);
-  CHECK(parse_config(config(R"("vlan":"x")"), call_of(Verb::kStatus)));
+  CHECK(parse_config(config(R"("rdma":"exclusive","dns":{"search":["a"]})"), call_of(Verb::kStatus))
+            ->dns.search.front() == "a");
+  // What comes with a pod is nobody's business yet.
+  for (const char* of_a_pod :
+       {R"("deviceID":"x")", R"("runtimeConfig":{"mac":"x","aliases":["a"]})",
+        R"("args":{"cni":{"mac":"x"}})", R"("args":7)", R"("prevResult":7)"}) {
+    INFO(of_a_pod);
+    CHECK(parse_config(config(of_a_pod), call_of(Verb::kStatus)));
+  }
+  CHECK(parse_config(config(R"("ibKubernetesEnabled":true)", "ib-sriov"), call_of(Verb::kStatus)));
   CHECK(parse_config(config(R"("devicePlugin":"never")", "sriov"), call_of(Verb::kStatus)));
+}
+
+TEST_CASE("logLevel: six words for four levels") {
+  const auto level = [](const std::string& word) {
+    return parsed(config(R"("logLevel":")" + word + "\"")).log_level;
+  };
+  CHECK(parsed(config("")).log_level == Level::kInfo);
+  CHECK(level("debug") == Level::kDebug);
+  CHECK(level("verbose") == Level::kDebug);
+  CHECK(level("info") == Level::kInfo);
+  CHECK(level("Warning") == Level::kWarn);
+  CHECK(level("error") == Level::kError);
+  CHECK(level("panic") == Level::kError);
+}
+
+TEST_CASE("of a configuration that is refused, what tells of the call is read") {
+  const auto whole = readable_parts(config(
+      R"("vlan":9999,"statsFile":"/s","logFile":"/l","logLevel":"error","networkReference":"a/b")"));
+  CHECK(whole.name == "pods");
+  CHECK(whole.network_reference == "a/b");
+  CHECK(whole.stats_file == "/s");
+  CHECK(whole.log_file == "/l");
+  CHECK(whole.log_level == Level::kError);
+  const auto bad = readable_parts(
+      R"({"name":"../x","statsFile":"s","logFile":"l","logLevel":7,"networkReference":"x"})");
+  for (const auto& text : {bad.name, bad.network_reference, bad.stats_file, bad.log_file}) {
+    CHECK(text.empty());
+  }
+  CHECK(bad.log_level == Level::kInfo);
+  CHECK(readable_parts(config(R"("LogLevel":"debug")", "sriov")).log_level == Level::kDebug);
+  for (const std::string text : {"", "[]", "no JSON"}) {
+    CHECK(readable_parts(text).stats_file.empty());
+  }
+  CHECK(readable_parts(std::string(kMaxConfigBytes + 1, ' ')).name.empty());
 }
 
 TEST_CASE("GC's list: missing, empty and named are three things") {

@@ -73,6 +73,30 @@ TEST_CASE("portMappings") {
       call_of(Verb::kAdd));
 }
 
+TEST_CASE("a host port twice in one call is refused by its index") {
+  const auto mapping = [](const std::string& ip, const char* protocol = "tcp", int port = 80) {
+    return R"({"hostPort":)" + std::to_string(port) + R"(,"containerPort":1,"protocol":")" +
+           protocol + R"(","hostIP":")" + ip + R"("})";
+  };
+  const auto twice = [&](const std::string& a, const std::string& b) {
+    return ports(mapping("", "tcp", 7) + "," + a + "," + b);
+  };
+  const auto here = mapping("192.0.2.1");
+  for (const auto& [a, b] :
+       std::vector<std::pair<std::string, std::string>>{{here, here},
+                                                        {here, mapping("")},
+                                                        {mapping("0.0.0.0"), here},
+                                                        {mapping(""), mapping("")}}) {
+    check_refused(
+        {{twice(a, b), kInvalidConfig, "which portMappings[1] has"},
+         {twice(a, b), kInvalidConfig, "runtimeConfig.portMappings[2] is tcp port 80 of"}},
+        call_of(Verb::kAdd));
+  }
+  for (const auto& other : {mapping("192.0.2.2"), mapping("", "udp"), mapping("", "tcp", 81)}) {
+    CHECK(parsed(twice(here, other)).port_mappings.size() == 3);
+  }
+}
+
 TEST_CASE("dns goes into the result, the pod's before the network's") {
   const std::string own = R"("dns":{"nameservers":["10.0.0.1"],"search":["a"],"options":["x"]})";
   CHECK(parsed(sriov(own)).dns == CniDns{{"10.0.0.1"}, {"a"}, {"x"}, ""});

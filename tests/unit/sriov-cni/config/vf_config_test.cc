@@ -71,10 +71,11 @@ TEST_CASE("trunk") {
 }
 
 TEST_CASE("mac: canonical, and the pod's wish before the network's") {
-  const auto mac = [](const std::string& more, const std::string& argument = "") {
+  const auto mac = [](const std::string& more, const std::string& argument = "",
+                      const std::string& type = "sluice-cni") {
     auto call = call_of(Verb::kAdd);
     call.args_mac = argument;
-    const auto out = parse_config(sriov(more), call);
+    const auto out = parse_config(config(more, type), call);
     REQUIRE(out);
     return out->vf.mac ? out->vf.mac->to_string() : "";
   };
@@ -88,6 +89,11 @@ TEST_CASE("mac: canonical, and the pod's wish before the network's") {
   CHECK(mac(own, argument) == "02:00:00:00:00:03");
   CHECK(mac(own + "," + args, argument) == "02:00:00:00:00:02");
   CHECK(mac(own + "," + args + "," + runtime, argument) == "02:00:00:00:00:01");
+  // sriov-cni doesn't know args.cni.mac.
+  CHECK(mac(own + "," + args, "", "sriov") == "02:00:00:00:00:04");
+  CHECK(mac(own + "," + args, argument, "sriov") == "02:00:00:00:00:03");
+  CHECK(mac(own + "," + args + "," + runtime, argument, "sriov") == "02:00:00:00:00:01");
+  CHECK(mac(R"("args":{"cni":{"mac":"x"}})", "", "sriov").empty());
   CHECK(mac(own + R"(,"runtimeConfig":{"mac":""})") == "02:00:00:00:00:04");
   CHECK(mac(R"("mac":"02-00-00-AA-BB-CC")") == "02:00:00:aa:bb:cc");
   CHECK(mac(R"("mac":"0200.00aa.bbcc")") == "02:00:00:aa:bb:cc");
@@ -97,7 +103,7 @@ TEST_CASE("mac: canonical, and the pod's wish before the network's") {
        {sriov(R"("mac":"02:00:00:00:00")"), kInvalidConfig, "mac is '02:00:00:00:00'"},
        {sriov(R"("mac":7)"), kInvalidConfig, "mac is 7"},
        {sriov(R"("runtimeConfig":{"mac":"x"})"), kInvalidConfig, "runtimeConfig.mac is 'x'"},
-       {sriov(R"("args":{"cni":{"mac":"x"}})"), kInvalidConfig, "args.cni.mac is 'x'"},
+       {config(R"("args":{"cni":{"mac":"x"}})"), kInvalidConfig, "args.cni.mac is 'x'"},
        {infiniband(R"("runtimeConfig":{"mac":"02:00:00:00:00:01"})"), kUnsupportedField,
         "runtimeConfig.mac is \"02:00:00:00:00:01\""}},
       call_of(Verb::kAdd));

@@ -73,8 +73,7 @@ TEST_CASE("a full block is code 11 at ADD and 50 at STATUS, and named") {
   CHECK(full.error().code == Code::kExhausted);
   CHECK(full.error().retry == Retry::kLater);
   CHECK(cni_code(full.error()) == kTryAgainLater);
-  CHECK(full.error().message ==
-        "block 10.244.1.0/30 has no free address in 10.244.1.2: 1 are in use");
+  CHECK(full.error().message == "block 10.244.1.0/30 has no free address in 10.244.1.2: 1 in use");
   CHECK(cni_code(ipam->status().error()) == kNotAvailable);
   REQUIRE(ipam->del(owner(1)));
   CHECK(ipam->status());

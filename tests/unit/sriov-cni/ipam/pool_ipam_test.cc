@@ -78,6 +78,27 @@ TEST_CASE("one address of each family, with gateways, routes and DNS") {
   CHECK(added(ipam->add(owner(3))) == "10.1.0.4/29 fd00::3/64");
 }
 
+TEST_CASE("exhaustion says what the ranges are full of") {
+  const auto refusal = [](const char* text, int used) {
+    const test::TempDir dir;
+    const auto ipam = make_ipam(source_in(dir, text)).value();
+    for (int i = 0; i < used; ++i) REQUIRE(ipam->add(owner(i)));
+    return ipam->add(owner(9)).error().message;
+  };
+  CHECK(refusal(R"({"pool": "p", "subnet": "10.1.0.0/29", "exclude": ["10.1.0.2"],
+                    "reservations": [{"address": "10.1.0.3", "pod": "db/db-0"}]})",
+                3) ==
+        "pool p has no free address in 10.1.0.1-10.1.0.6: 3 in use, 1 excluded prefix, 1 reserved, "
+        "the gateway");
+  // Neither the gateway, a reservation and an exclusion beside the range, nor what is excluded too.
+  CHECK(refusal(R"({"pool": "p", "subnet": "10.1.0.0/28", "rangeStart": "10.1.0.4",
+                    "rangeEnd": "10.1.0.7", "exclude": ["10.1.0.6/31", "10.1.0.5", "10.1.0.9"],
+                    "reservations": [{"address": "10.1.0.3", "pod": "db/db-0"},
+                                     {"address": "10.1.0.6", "pod": "db/db-1"}]})",
+                1) ==
+        "pool p has no free address in 10.1.0.4-10.1.0.7: 1 in use, 2 excluded prefixes");
+}
+
 TEST_CASE("when one family is used up, nothing of the other is kept") {
   const test::TempDir dir;
   const auto ipam = make_ipam(source_in(dir, kDual)).value();
@@ -94,7 +115,8 @@ TEST_CASE("when one family is used up, nothing of the other is kept") {
   REQUIRE(turned->add(owner(1)));
   const auto full = turned->add(owner(2));
   REQUIRE_FALSE(full);
-  CHECK(full.error().message == "pool p has no free address in 10.1.0.1-10.1.0.2: 1 are in use");
+  CHECK(full.error().message ==
+        "pool p has no free address in 10.1.0.1-10.1.0.2: 1 in use, the gateway");
   CHECK(cni_code(full.error()) == kTryAgainLater);
   CHECK(held_in(other) == 2);
   const auto status = turned->status();
@@ -105,10 +127,11 @@ TEST_CASE("when one family is used up, nothing of the other is kept") {
 
 TEST_CASE("excluded addresses are stepped over, also in halves of a /64") {
   const test::TempDir dir;
-  const auto ipam = make_ipam(source_in(dir, R"({"subnet": "fd00::/64",
+  const auto source = source_in(dir, R"({"subnet": "fd00::/64",
     "exclude": ["fd00::2", "fd00::3/128", "fd00::4/126", "fd00::8000:0:0:0/65", "fd00::8/125",
-                "fd00::10/124", "fd00::20/123", "fd00::40/122", "fd00::80/121", "fd00::100/120"]})"))
-                        .value();
+                "fd00::10/124", "fd00::20/123", "fd00::40/122", "fd00::80/121",
+                "fd00::100/120"]})");
+  const auto ipam = make_ipam(source).value();
   CHECK(added(ipam->add(owner(1))) == "fd00::200/64");
 }
 

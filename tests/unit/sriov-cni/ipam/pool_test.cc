@@ -100,7 +100,7 @@ TEST_CASE("wrong ranges name their field") {
       R"({"subnet": "10.1.0.0/24", "rangeStart": "10.1.0.1", "rangeEnd": "10.1.0.1"})",
       "ipam.gateway is missing; allowed is another one than the range's only address 10.1.0.1");
   check_refused(R"({"ranges": {}})", "ipam.ranges is an object");
-  check_refused(R"({"ranges": []})", "ipam.ranges is a list");
+  check_refused(R"({"ranges": []})", "ipam.ranges is empty; allowed is a list");
   check_refused(R"({"ranges": [[]]})", "ipam.ranges[0] is a list");
   check_refused(R"({"ranges": [{"subnet": "10.1.0.0/24"}]})", "ipam.ranges[0] is an object");
   check_refused(R"({"ranges": [["10.1.0.0/24"]]})", "ipam.ranges[0][0] is '10.1.0.0/24'");

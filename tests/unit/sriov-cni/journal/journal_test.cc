@@ -53,12 +53,13 @@ TEST_CASE("What can't be read is told apart, kept, and set aside when somebody s
   dir.file(file_of("abc/net2"), R"({"version": 9})");
   dir.file(file_of("abc/net3"), print_record(record));  // another's
   dir.file("attachments/notes.txt", "no record");
+  REQUIRE(std::filesystem::create_directory(dir / "attachments/0123456789abcdef.json"));
   dir.file("attachments/." + id_hash("x") + ".json.tmp", "");
 
   const auto all = journal->load_all();
   REQUIRE(all);
   CHECK(all->records.size() == 1);
-  CHECK(all->damaged.size() == 2);
+  CHECK(all->damaged.size() == 3);
   CHECK(all->newer == std::vector<std::string>{dir / file_of("abc/net2")});
   CHECK(journal->load("abc/net1").error().code == Code::kInvalid);
   CHECK(journal->load("abc/net2").error().code == Code::kUnsupported);
@@ -72,6 +73,35 @@ TEST_CASE("What can't be read is told apart, kept, and set aside when somebody s
   CHECK(std::filesystem::exists(dir / ("damaged/" + id_hash("abc/net1") + ".json.1")));
   CHECK_FALSE(journal->load("abc/net1")->has_value());
   CHECK_FALSE(journal->set_aside_file("/etc/passwd"));
+}
+
+TEST_CASE("Who only looks makes no directory") {
+  const test::TempDir dir;
+  CHECK(Journal::open_existing(dir / "none").error().code == Code::kNotFound);
+  const auto journal = Journal::open_existing(dir.path());
+  REQUIRE(journal);
+  CHECK(journal->load_all()->records.empty());
+  CHECK_FALSE(journal->load("abc/eth0")->has_value());
+  CHECK(std::filesystem::is_empty(dir.path()));
+}
+
+TEST_CASE("Who began with a VF for user space is noted beside the record") {
+  const test::TempDir dir;
+  const auto journal = Journal::open(dir.path());
+  auto record = test::full_record();
+  const auto vf = nic::PciAddress::parse(record.vf->pci).value();
+  record.stage = Stage::kBegun;
+  record.kind = PortKind::kNetdev;
+  REQUIRE(journal->save(record));
+  CHECK_FALSE(journal->holder_of(vf));
+  CHECK(journal->holders()->empty());
+  record.kind = PortKind::kUserSpace;
+  REQUIRE(journal->save(record));
+  CHECK(journal->holder_of(vf) == record.id());
+  REQUIRE(journal->remove(record.id()));
+  CHECK(journal->holders()->at(record.vf->pci) == record.id());
+  dir.file("holders/" + record.vf->pci, std::string(4096, 'x'));
+  CHECK_FALSE(journal->holder_of(vf));
 }
 
 TEST_CASE("A record that is too large is refused before it is written") {

@@ -26,10 +26,17 @@ TEST_CASE("A record is read as it was printed") {
   CHECK(print_record(*read) == text);
   CHECK(read->key == record.key);
   CHECK(read->stage == Stage::kAttached);
+  CHECK(read->network_reference == "shop/fast");
   CHECK(read->netns_inode == record.netns_inode);
   CHECK(read->vf->attributes == record.vf->attributes);
   CHECK(read->vf->altnames == record.vf->altnames);
   CHECK(read->vf->trunk == record.vf->trunk);
+  CHECK(read->vf->has_parent);
+  CHECK(read->vf->link_index == 17);
+  CHECK(read->vf->link_peer == 18);
+  CHECK(read->vf->alias == record.vf->alias);
+  CHECK(read->vf->up);
+  CHECK(read->vf->driver == "iavf");
   CHECK(read->wish.attributes == record.wish.attributes);
   CHECK(read->wish.trunk == record.wish.trunk);
   CHECK(read->wish.pkey == record.wish.pkey);
@@ -62,6 +69,8 @@ TEST_CASE("A record with hardly anything in it is read too") {
   CHECK(read->kind == PortKind::kVeth);
   CHECK_FALSE(read->vf);
   CHECK_FALSE(read->claim);
+  CHECK(read->network_reference.empty());
+  CHECK(print_record(record).find("networkReference") == std::string::npos);  // as it was before
   CHECK(read->stage == Stage::kBegun);
 }
 

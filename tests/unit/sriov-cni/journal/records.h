@@ -6,74 +6,102 @@
 
 namespace sluice::test {
 
+inline cni::VfHome full_home() {
+  cni::VfHome out;
+  out.pci = "0000:3b:00.2";
+  out.pf = "0000:3b:00.0";
+  out.index = 1;
+  out.name = "ens1v1";
+  out.mac = MacAddr::parse("02:00:00:00:00:01").value();
+  out.mtu = 1500;
+  out.tx_queue_length = 1000;
+  out.altnames = {"enp59s0v1"};
+  out.has_parent = true;
+  out.link_index = 17;
+  out.link_peer = 18;
+  out.alias = "uplink of the lab";
+  out.up = true;
+  out.driver = "iavf";
+  out.attributes.mac = MacAddr{};
+  out.attributes.spoof_check = true;
+  out.attributes.node_guid = 18446744073709551615ULL;
+  out.trunk = {{1, 4094}};
+  out.sysfs_root = "/sys";
+  out.vf_control_socket = "/run/sluice/vf.sock";
+  return out;
+}
+
+inline cni::VfWish full_wish() {
+  cni::VfWish out;
+  out.attributes.vlan = std::uint16_t{100};
+  out.attributes.qos = std::uint8_t{7};
+  out.attributes.vlan_protocol = std::uint16_t{0x88a8};
+  out.attributes.trust = true;
+  out.attributes.rss_query = false;
+  out.attributes.link_state = netlink::VfLinkState::kDisable;
+  out.attributes.min_rate_mbps = 10U;
+  out.attributes.max_rate_mbps = 4294967295U;
+  out.attributes.port_guid = 7U;
+  out.trunk = {{100, 110}, {200, 200}};
+  out.pkey = std::uint16_t{0x8001};
+  out.mac = MacAddr::parse("0a:58:0a:f4:01:02").value();
+  out.mtu = 1400U;
+  out.promiscuous = false;
+  out.all_multicast = true;
+  out.rdma = cni::RdmaUse::kExclusive;
+  return out;
+}
+
+inline cni::IpamSource full_source() {
+  cni::IpamSource out;
+  out.kind = cni::IpamKind::kPool;
+  out.state_dir = "/var/lib/sluice";
+  out.network = "storage";
+  out.node = "node-a";
+  out.block = "10.244.1.0/24";
+  out.gateway = "169.254.1.1";
+  out.rail = {"0000:3b:00.0", "ens1"};
+  out.type = "sluice";
+  out.text = R"({"type":"sluice"})";
+  out.plugin_path = "/opt/cni/bin";
+  return out;
+}
+
+inline cni::CniResult full_result() {
+  cni::CniResult out;
+  out.interfaces.push_back({"eth0", "0a:58:0a:f4:01:02", 1400, "/run/netns/x", "", "0000:3b:00.2"});
+  cni::CniAddress address;
+  address.address = IpPrefix::parse("fd00::5/64").value();
+  address.gateway = IpAddr::parse("fd00::1").value();
+  address.interface = 0;
+  out.addresses = {address};
+  cni::CniRoute route;
+  route.destination = IpPrefix::parse("0.0.0.0/0").value();
+  route.mtu = 1380U;
+  route.table = 77U;
+  out.routes = {route};
+  return out;
+}
+
 inline cni::Record full_record() {
   cni::Record out;
   out.key = {"abc", "eth0"};
   out.stage = cni::Stage::kAttached;
   out.network = "storage";
+  out.network_reference = "shop/fast";
   out.pod = "shop/web-0";
   out.pod_uid = "3f1c";
   out.netns = "/run/netns/x";
   out.netns_inode = 4026532000;
   out.boot = "5f6c";
   out.kind = cni::PortKind::kNetdev;
-  cni::VfHome home;
-  home.pci = "0000:3b:00.2";
-  home.pf = "0000:3b:00.0";
-  home.index = 1;
-  home.name = "ens1v1";
-  home.mac = MacAddr::parse("02:00:00:00:00:01").value();
-  home.mtu = 1500;
-  home.tx_queue_length = 1000;
-  home.altnames = {"enp59s0v1"};
-  home.attributes.mac = MacAddr{};
-  home.attributes.spoof_check = true;
-  home.attributes.node_guid = 18446744073709551615ULL;
-  home.trunk = {{1, 4094}};
-  home.sysfs_root = "/sys";
-  home.vf_control_socket = "/run/sluice/vf.sock";
-  out.vf = home;
-  out.wish.attributes.vlan = std::uint16_t{100};
-  out.wish.attributes.qos = std::uint8_t{7};
-  out.wish.attributes.vlan_protocol = std::uint16_t{0x88a8};
-  out.wish.attributes.trust = true;
-  out.wish.attributes.rss_query = false;
-  out.wish.attributes.link_state = netlink::VfLinkState::kDisable;
-  out.wish.attributes.min_rate_mbps = 10U;
-  out.wish.attributes.max_rate_mbps = 4294967295U;
-  out.wish.attributes.port_guid = 7U;
-  out.wish.trunk = {{100, 110}, {200, 200}};
-  out.wish.pkey = std::uint16_t{0x8001};
-  out.wish.mac = MacAddr::parse("0a:58:0a:f4:01:02").value();
-  out.wish.mtu = 1400U;
-  out.wish.promiscuous = false;
-  out.wish.all_multicast = true;
-  out.wish.rdma = cni::RdmaUse::kExclusive;
+  out.vf = full_home();
+  out.wish = full_wish();
   out.rdma = {"mlx5_3"};
   out.mac = *out.wish.mac;
   out.mtu = 1400;
-  out.ipam.kind = cni::IpamKind::kPool;
-  out.ipam.state_dir = "/var/lib/sluice";
-  out.ipam.network = "storage";
-  out.ipam.node = "node-a";
-  out.ipam.block = "10.244.1.0/24";
-  out.ipam.gateway = "169.254.1.1";
-  out.ipam.rail = {"0000:3b:00.0", "ens1"};
-  out.ipam.type = "sluice";
-  out.ipam.text = R"({"type":"sluice"})";
-  out.ipam.plugin_path = "/opt/cni/bin";
-  out.result.interfaces.push_back(
-      {"eth0", "0a:58:0a:f4:01:02", 1400, "/run/netns/x", "", "0000:3b:00.2"});
-  cni::CniAddress address;
-  address.address = IpPrefix::parse("fd00::5/64").value();
-  address.gateway = IpAddr::parse("fd00::1").value();
-  address.interface = 0;
-  out.result.addresses = {address};
-  cni::CniRoute route;
-  route.destination = IpPrefix::parse("0.0.0.0/0").value();
-  route.mtu = 1380U;
-  route.table = 77U;
-  out.result.routes = {route};
+  out.ipam = full_source();
+  out.result = full_result();
   out.engine = cni::EngineState::kPending;
   out.engine_socket = "/run/sluice/offload.sock";
   out.pending_directory = "/run/sluice/pending";

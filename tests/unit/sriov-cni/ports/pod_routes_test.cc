@@ -31,6 +31,7 @@ TEST_CASE("A route without a gateway goes by its family's first one") {
   const auto routes = pod_routes(result, {7});
   REQUIRE(routes.size() == 3);
   CHECK(routes[0].gateway == *IpAddr::parse("10.0.1.1"));
+  CHECK_FALSE(routes[0].onlink);
   CHECK(routes[1].gateway == *IpAddr::parse("fd00::1"));
   CHECK(routes[2].destination == *IpPrefix::parse("10.9.0.0/16"));
   CHECK(routes[2].link.value == 7);
@@ -46,6 +47,9 @@ TEST_CASE("A link's own routes have none, and come first: the others are reached
   CHECK_FALSE(routes[0].gateway);
   CHECK(routes[0].scope == std::uint8_t{253});
   CHECK(routes[1].gateway == *IpAddr::parse("169.254.1.1"));
+  // Said to be on the link, so that no other interface's route to it is asked.
+  CHECK(routes[1].onlink);
+  CHECK_FALSE(routes[0].onlink);
 }
 
 TEST_CASE("What a route asks for is kept; IPv6 has no scopes") {

@@ -126,3 +126,15 @@ TEST_CASE("Apart, each group is whole") {
   CHECK(differing(all, now).trust == true);
   CHECK_FALSE(differing(all, now).vlan);
 }
+
+TEST_CASE("What was to be given back is so when every field is known, and the same") {
+  VfAttributes wanted, now;
+  CHECK(is_so(wanted, now));
+  wanted.link_state = netlink::VfLinkState::kAuto;
+  CHECK_FALSE(is_so(wanted, now));
+  now.link_state = netlink::VfLinkState::kAuto;
+  now.vlan = 100;
+  CHECK(is_so(wanted, now));
+  wanted.vlan = 0;
+  CHECK_FALSE(is_so(wanted, now));
+}

@@ -95,6 +95,7 @@ Status Undoer::one(Record record, const os::NetNs* pod, const std::string& netns
   }
   remove_device_info(record.device_info_file);
   return context_.times.time(Step::kJournal, [&]() -> Status {
+    if (first.ok()) first.keep(journal_.forget_holder(record));
     if (first.ok()) return journal_.remove(record.id());
     if (record.stage == Stage::kPortReturned) first.keep(journal_.save(record));
     return std::move(first).take();

@@ -162,6 +162,13 @@ std::optional<std::string> Journal::holder_of(const nic::PciAddress& vf) const {
   return *id;
 }
 
+Status Journal::forget_holder(const Record& record) const {
+  if (!record.vf || record.kind != PortKind::kUserSpace) return {};
+  const auto vf = nic::PciAddress::parse(record.vf->pci);
+  if (!vf || holder_of(*vf) != record.id()) return {};
+  return os::remove_file(holders_ + "/" + vf->to_string());
+}
+
 Result<std::map<std::string, std::string>> Journal::holders() const {
   std::map<std::string, std::string> out;
   const auto root = os::Root::open(holders_);

@@ -66,6 +66,8 @@ class Journal {
   // The id of the attachment that began last with a VF for user space: such a VF bears no mark of
   // its own when the record can't be read. Unreadable: unset. And all, by the VFs' addresses.
   std::optional<std::string> holder_of(const nic::PciAddress& vf) const;
+  // To be called before remove(): a note is there as long as its record. Another's stays.
+  Status forget_holder(const Record& record) const;
   Result<std::map<std::string, std::string>> holders() const;
 
  private:

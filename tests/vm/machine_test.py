@@ -24,9 +24,9 @@ class CommandTest(VmTest):
         self.assertEqual(self.vm.check("cat"), "")
 
     def test_one_that_takes_too_long_is_killed(self) -> None:
-        output = self.vm.run("echo begun; sleep 1000", timeout=3.0)
+        output = self.vm.run("echo begun; sleep 98765", timeout=3.0)
         self.assertEqual((output.status, output.stdout), (TIMED_OUT, "begun\n"))
-        self.assertEqual(self.vm.run("pgrep -x sleep").stdout, "")
+        self.assertEqual(self.vm.run("pgrep -fx 'sleep 98765'").stdout, "")
 
     def test_the_background(self) -> None:
         job = self.vm.start("echo ready; exec sleep 1000")

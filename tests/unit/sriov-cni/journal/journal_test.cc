@@ -100,6 +100,13 @@ TEST_CASE("Who began with a VF for user space is noted beside the record") {
   CHECK(journal->holder_of(vf) == record.id());
   REQUIRE(journal->remove(record.id()));
   CHECK(journal->holders()->at(record.vf->pci) == record.id());
+  auto successor = record;
+  successor.key.container_id = "another";
+  CHECK(journal->forget_holder(successor));  // has none: the other's stays
+  CHECK(journal->holder_of(vf) == record.id());
+  CHECK(journal->forget_holder(record));
+  CHECK_FALSE(journal->holder_of(vf));
+  REQUIRE(journal->save(record));
   dir.file("holders/" + record.vf->pci, std::string(4096, 'x'));
   CHECK_FALSE(journal->holder_of(vf));
 }

@@ -19,6 +19,10 @@ struct Named {
   T value;
   std::string_view name;
 };
+// clang 14 doesn't find it by itself.
+template <class T>
+Named(T, const char*) -> Named<T>;
+
 constexpr std::array kStages = {Named{Stage::kBegun, "begun"}, Named{Stage::kAttached, "attached"},
                                 Named{Stage::kPortReturned, "portReturned"}};
 constexpr std::array kPorts = {Named{PortKind::kVeth, "veth"}, Named{PortKind::kNetdev, "netdev"},

@@ -6,7 +6,6 @@
 #include <optional>
 #include <string_view>
 
-#include "common/nic/vf_control.h"
 #include "common/os/files.h"
 
 namespace sluice::cni {
@@ -74,9 +73,9 @@ std::optional<nic::Pf> read_owner(const os::Root& root, const nic::PciAddress& a
   if (!owner) return std::nullopt;
   const auto index = index_below(root, *owner, address);
   auto function = nic::read_function(root, *owner, only_netdevs());
-  // Of several netdevs some are its VFs' representors; and a simulated PF is asked about all VFs.
+  // Of several netdevs some are its VFs' representors.
   if (!index || !function || !function->is_network() || !function->more_netdevs.empty() ||
-      may_stand_for_another(root, *function) || function->driver == nic::kSimulatedDriver) {
+      may_stand_for_another(root, *function)) {
     return std::nullopt;
   }
   nic::Pf pf;

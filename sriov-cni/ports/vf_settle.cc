@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sriov-cni/ports/vf_settle.h"
 
+#include <linux/magic.h>
+#include <sys/vfs.h>
+
 #include <memory>
 #include <vector>
 
 #include "common/netlink/rtnetlink.h"
 #include "common/nic/drivers.h"
-#include "common/nic/vf_control.h"
 #include "common/os/directory_watch.h"
 
 namespace sluice::cni {
@@ -21,10 +23,14 @@ bool has_link(const nic::Netdev& netdev) {
   return link && (netdev.if_index == 0 || netdev.if_index == link->index.value);
 }
 
-// Nothing that will change by itself: the kernel tells real ones as they are, and what has no
-// driver, or one without netdevs, waits for somebody's hand.
+// The kernel's own tree tells every link as it is.
+bool is_kernels(const std::string& sysfs_root) {
+  struct statfs info {};
+  return ::statfs(sysfs_root.c_str(), &info) == 0 && info.f_type == SYSFS_MAGIC;
+}
+
+// What has no driver, or one without netdevs, waits for somebody's hand.
 bool is_settled(const Nics::VfNow& now) {
-  if (now.pf->driver != nic::kSimulatedDriver) return true;
   if (now.vf.driver.empty() || nic::makes_no_netdev(now.vf.driver)) return true;
   return now.vf.netdev && has_link(*now.vf.netdev);
 }
@@ -49,6 +55,7 @@ Result<Nics::VfNow> settled_vf(Nics& nics, const std::string& sysfs_root,
   const SteadyClock clock;
   const auto end = clock.now() + patience;
   auto now = nics.vf(sysfs_root, address);
+  if (is_kernels(sysfs_root)) return now;
   while (now && !is_settled(*now) && clock.now() < end) {
     SLUICE_TRY(const auto loop, os::EventLoop::create());
     const auto watches = watch_netdev(*loop, device, *now);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A VF of a simulated NIC whose sysfs tree hasn't caught up with its links yet. Internal to ports.
+// A VF in a sysfs tree that hasn't caught up with the links yet. Internal to ports.
 //
-// Contract: the kernel's own sysfs changes with a link; a simulated NIC's is written by a program
-// that hears of the link by an event, so that just after a VF came back its tree still lacks the
+// Contract: the kernel's own sysfs changes with a link; a tree elsewhere is written by a program
+// that hears of the link by an event, so that just after a VF came back the tree still lacks the
 // netdev. Woken by changes of the tree (inotify), no sleeping and looking again.
 // Threading: blocks the calling thread.
 #pragma once
@@ -14,8 +14,8 @@
 
 namespace sluice::cni {
 
-// As Nics::vf(); for a simulated NIC, when its netdev is a link of this namespace or `patience` is
-// over.
+// As Nics::vf(); in a tree that isn't the kernel's, when its netdev is a link of this namespace or
+// `patience` is over.
 Result<Nics::VfNow> settled_vf(Nics& nics, const std::string& sysfs_root,
                                const nic::PciAddress& address, Duration patience);
 

@@ -82,9 +82,9 @@ class NodePlace:
                 self._state, self._info.parent, self._node.run_dir / "pending"
             ),
             "ports": [
-                port["attachment"]
-                for port in self._node.ctl("ports").get("ports") or []
-                if f"sweep-{self._name}" in (port.get("attachment") or "")
+                port["pod"]
+                for port in self._node.ctl("ports")["ports"]
+                if f"sweep-{self._name}" in port["pod"]
             ],
         }
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kubelet, containerd and the device plugin killed under running pods."""
 
-from cluster import pods, sluice, workloads
+from cluster import sluice, workloads
 from cluster.case import ClusterTest
 from cluster.pods import RunningPod
 
@@ -34,11 +34,6 @@ class Restarts(ClusterTest):
     def _require_unchanged(self, before: list[RunningPod], places: dict[str, str]) -> None:
         now = self.await_ready("web", len(before))
         self.assertEqual(now, before)  # the same pods, addresses and containers
-        # A new kubelet's Node is Ready a moment before it knows its pods' devices again.
-        self.kubectl.wait(
-            "the kubelets to list the pods' devices",
-            lambda: {pod.key for pod in now} <= set(pods.devices_by_kubelet(self.cluster)),
-        )
         self.assertEqual(self.require_right_vf(now), places)
         self.require_all_reach_all(now)
 

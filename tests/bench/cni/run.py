@@ -6,7 +6,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from lane.command import end_on_signals  # first of lane and lab: it says where labs live
+import lane  # noqa: F401  first of lane and lab: it says where labs live
+from lab.ending import end_on_signals
 from lab.shell import LabError
 
 import node_part

@@ -73,7 +73,8 @@ class ClusterTest(unittest.TestCase):
 
     def restart(self, victims: tuple[str, ...]) -> None:
         """Kills these programs on both nodes, starts them, and waits until the nodes are Ready by
-        the word of the kubelets that run now."""
+        the word of the kubelets that run now, which know again what their pods have."""
+        holders = pods.holders_by_kubelet(self.cluster)
         for node in self.cluster.nodes.values():
             for victim in victims:
                 node.kill_program(victim)
@@ -88,6 +89,11 @@ class ClusterTest(unittest.TestCase):
         )
         for node in self.cluster.nodes.values():
             self._await_new_status(node.name)
+        # A moment later than the status.
+        self.kubectl.wait(
+            "the kubelets to list what their pods have",
+            lambda: holders <= pods.holders_by_kubelet(self.cluster),
+        )
 
     def _await_new_status(self, name: str) -> None:
         """A node object tells of the kubelet's last days until the new one has written to it."""

@@ -6,13 +6,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import sys
-import time
-import unittest
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Callable
 
 from cluster import TESTS, cgroups, sluice
 from cluster.apiserver import ApiServerFixture
@@ -20,48 +16,20 @@ from cluster.binaries import Binaries, provide
 from cluster.case import ClusterTest
 from cluster.cluster import BUSYBOX, NODES, Cluster, Say, take_down_kept
 from lab import state
-from lab.names import base_dir, checkout_hash
+from lab.ending import undisturbed
 from lab.programs import require_privileges
 from lab.shell import LabError
+from lab.suite import find_tests, run_tests
 
 TOOLS = (
     "ip", "bridge", "nft", "unshare", "nsenter", "setpriv", "mount", "pivot_root", "runc",
     "openssl", "base64", "curl",
 )  # fmt: skip
 PROGRAMS = ("sluice-offloadd", "sluice-device-plugin", "sluice-cni", "sluicectl")
-END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-class Ended(KeyboardInterrupt):
-    """A signal: unwinds the stack, so that `finally` cleans up. Not SystemExit: unittest takes
-    that for a failed test, and goes on with the next."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.exit_code = 128 + number
-
-
-def end_on_signals() -> None:
-    def unwind(number: int, _frame: object) -> None:
-        raise Ended(number)
-
-    for each in END_SIGNALS:
-        signal.signal(each, unwind)
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Impatience doesn't end a removal halfway."""
-    before = {each: signal.signal(each, signal.SIG_IGN) for each in END_SIGNALS}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
 
 
 def _take_down(cluster: Cluster) -> list[str]:
-    with _undisturbed():
+    with undisturbed():
         left = cluster.down()
     for what in left:
         print(f"left behind: {what}")
@@ -89,7 +57,7 @@ def require_programs(bin_dir: Path) -> None:
 
 
 def up(binaries: Binaries, bin_dir: Path, say: Say) -> int:
-    if running := kept():
+    if running := state.kept():
         print(f"There is a cluster already ({running[0]}); take it down first: make cluster-down")
         return 1
     cluster = Cluster(binaries, bin_dir, keep=True, say=say)
@@ -138,17 +106,8 @@ The engine, and everything else of a node:
 To take it down: make cluster-down""")
 
 
-def kept() -> list[str]:
-    """Instances of this checkout that were left up."""
-    found = []
-    for path in sorted(base_dir().glob(f"{checkout_hash()}*.json")):
-        if json.loads(path.read_text()).get("kept"):
-            found.append(path.stem)
-    return found
-
-
 def attach(binaries: Binaries, bin_dir: Path) -> Cluster:
-    running = kept()
+    running = state.kept()
     if not running:
         raise LabError("no cluster is up (make cluster)")
     return Cluster.attach(running[0], binaries, bin_dir)
@@ -203,10 +162,7 @@ def test(
     prepare: Callable[[Cluster], None] = lambda cluster: None,
 ) -> int:
     """`prepare`: what the folder's tests need of a fresh cluster beyond what every one has."""
-    found = unittest.defaultTestLoader.discover(str(folder), "*_test.py")
-    suite = _select(found, words)
-    if suite.countTestCases() == 0:
-        raise LabError(f"no test has {' or '.join(words)} in its name")
+    suite = find_tests(folder, words)
     cluster = attach(binaries, bin_dir) if running else Cluster(binaries, bin_dir, say=say)
     try:
         if not running:
@@ -214,8 +170,7 @@ def test(
             prepare(cluster)
             say("ready")
         ClusterTest.cluster = cluster
-        result = _run(suite)
-        good = result.wasSuccessful() and result.testsRun > 0
+        good = run_tests(suite)
         if not good:
             _keep_logs(cluster)
     except LabError:
@@ -225,31 +180,3 @@ def test(
         left = _take_down(cluster)
     say("taken down" if not running else "the cluster is still up")
     return 0 if good and not left else 1
-
-
-class _TimedResult(unittest.TextTestResult):
-    def startTest(self, test: unittest.TestCase) -> None:  # noqa: N802
-        self.started = time.monotonic()
-        super().startTest(test)
-
-    def stopTest(self, test: unittest.TestCase) -> None:  # noqa: N802
-        super().stopTest(test)
-        self.stream.writeln(f"    {time.monotonic() - self.started:.1f} s")
-        self.stream.flush()
-
-
-def _run(suite: unittest.TestSuite) -> unittest.TestResult:
-    runner = unittest.TextTestRunner(verbosity=2, stream=sys.stdout, resultclass=_TimedResult)
-    return runner.run(suite)
-
-
-def _select(tests: unittest.TestSuite, words: list[str]) -> unittest.TestSuite:
-    chosen = unittest.TestSuite()
-    for test in tests:
-        if isinstance(test, unittest.TestSuite):
-            chosen.addTests(_select(test, words))
-        elif type(test).__name__ == "_FailedTest" or not words:
-            chosen.addTest(test)
-        elif any(word in test.id() for word in words):
-            chosen.addTest(test)
-    return chosen

@@ -70,6 +70,11 @@ def devices_by_kubelet(cluster: Cluster) -> dict[str, tuple[str, list[str]]]:
     return found
 
 
+def holders_by_kubelet(cluster: Cluster) -> set[str]:
+    """Keys of the pods that have a VF or a claim, as their kubelets tell."""
+    return set(devices_by_kubelet(cluster)) | set(claims_by_kubelet(cluster))
+
+
 def claims_by_kubelet(cluster: Cluster) -> dict[str, list[tuple[str, str, str, str]]]:
     """Pod key -> (claim, driver, pool, device) as its kubelet tells."""
     found = {}

@@ -105,10 +105,12 @@ class Node:
             for child in (self.kubelet, self.plugin):
                 assert child is not None
                 child.require_alive()
-            if not self.kubelet_control.exists():
-                return False
             nonlocal last
-            last = self.ask_kubelet({"op": "resources"}).get("resources", {})
+            try:
+                last = self.ask_kubelet({"op": "resources"}).get("resources", {})
+            except LabError as error:  # its socket is there a moment before it is listened at
+                last = {"trouble": str(error)}
+                return False
             devices = last.get(resource, {}).get("devices", [])
             return sum(1 for device in devices if device.get("healthy")) == count
 

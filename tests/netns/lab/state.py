@@ -87,6 +87,13 @@ def claim() -> Ownership:
         return Ownership(names, lock)
 
 
+def kept() -> list[str]:
+    """This checkout's labs that were left up."""
+    with _registry() as base:
+        labs = [_load(base, Names(path.stem)) for path in sorted(base.glob("*.lock"))]
+    return [lab.instance for lab in labs if lab.kept and lab.checkout == checkout_hash()]
+
+
 def take_down_kept() -> list[str]:
     """`--down`: this checkout's kept labs, and everybody's dead ones."""
     with _registry() as base:

@@ -3,20 +3,18 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import signal
 import sys
-import time
-import unittest
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator
 
 from lab import state
-from lab.names import Names, base_dir, checkout_hash
+from lab.ending import undisturbed
+from lab.names import Names
 from lab.programs import require_privileges
 from lab.shell import LabError
+from lab.suite import find_tests, run_tests
 from lane import ROOT, TESTS
 from lane.agent import attach_terminal
 from lane.boot import provide_boot_files
@@ -31,35 +29,6 @@ TOOLS = (
 GUEST_TOOLS = ("ip", "tc", "devlink", "rdma", "ping", "ibv_rc_pingpong", "rping", "strace")
 LOGS = ROOT / "build/test-logs/vm"
 ENTER_SECONDS = 3600.0
-END_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-class Ended(KeyboardInterrupt):
-    """A signal: unwinds the stack, so that `finally` cleans up. Not SystemExit: unittest takes
-    that for a failed test, and goes on with the next."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.exit_code = 128 + number
-
-
-def end_on_signals() -> None:
-    def unwind(number: int, _frame: object) -> None:
-        raise Ended(number)
-
-    for each in END_SIGNALS:
-        signal.signal(each, unwind)
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Impatience doesn't end a removal halfway."""
-    before = {each: signal.signal(each, signal.SIG_IGN) for each in END_SIGNALS}
-    try:
-        yield
-    finally:
-        for each, handler in before.items():
-            signal.signal(each, handler)
 
 
 def require_machine() -> None:
@@ -85,7 +54,7 @@ def machine(say: Say) -> Iterator[VirtualMachine]:
             _save_logs(vm)
             raise
     finally:
-        with _undisturbed():
+        with undisturbed():
             vm.power_off()
             owner.release()
 
@@ -96,7 +65,7 @@ def _save_logs(vm: VirtualMachine) -> None:
 
 
 def up(say: Say) -> int:
-    if running := _kept():
+    if running := state.kept():
         print(f"A virtual machine is up ({running[0]}); take it down first: scripts/vm down")
         return 1
     files = provide_boot_files(say)
@@ -106,7 +75,7 @@ def up(say: Say) -> int:
         vm.boot(files, owner, keep=True)
         owner.keep()
     except BaseException:
-        with _undisturbed():
+        with undisturbed():
             vm.power_off()
             owner.release()
         raise
@@ -120,17 +89,8 @@ To take it down: scripts/vm down""")
     return 0
 
 
-def _kept() -> list[str]:
-    """Instances of this checkout that were left up."""
-    found = []
-    for path in sorted(base_dir().glob(f"{checkout_hash()}*.json")):
-        if json.loads(path.read_text()).get("kept"):
-            found.append(path.stem)
-    return found
-
-
 def _attach() -> VirtualMachine:
-    running = _kept()
+    running = state.kept()
     if not running:
         raise LabError("no virtual machine is up (scripts/vm up)")
     return VirtualMachine(Names(running[0]).run_dir)
@@ -174,17 +134,14 @@ def hold(say: Say) -> int:
 
 
 def test(say: Say, words: list[str], running: bool) -> int:
-    found = unittest.defaultTestLoader.discover(str(TESTS / "vm"), "*_test.py")
-    suite = _select(found, words)
-    if suite.countTestCases() == 0:
-        raise LabError(f"no test has {' or '.join(words)} in its name")
+    suite = find_tests(TESTS / "vm", words)
     with _attached() if running else machine(say) as vm:
         VmTest.vm = vm
-        result = _run(suite)
+        passed = run_tests(suite)
         complaints = vm.complaints()
         if complaints:
             print(f"FAIL: the guest's kernel complained:\n{complaints}")
-        good = result.wasSuccessful() and result.testsRun > 0 and not complaints
+        good = passed and not complaints
         if not good:
             _save_logs(vm)
     say("done")
@@ -199,31 +156,3 @@ def _attached() -> Iterator[VirtualMachine]:
         yield vm
     finally:
         vm.power_off()
-
-
-class _TimedResult(unittest.TextTestResult):
-    def startTest(self, test: unittest.TestCase) -> None:  # noqa: N802
-        self.started = time.monotonic()
-        super().startTest(test)
-
-    def stopTest(self, test: unittest.TestCase) -> None:  # noqa: N802
-        super().stopTest(test)
-        self.stream.writeln(f"    {time.monotonic() - self.started:.1f} s")
-        self.stream.flush()
-
-
-def _run(suite: unittest.TestSuite) -> unittest.TestResult:
-    runner = unittest.TextTestRunner(verbosity=2, stream=sys.stdout, resultclass=_TimedResult)
-    return runner.run(suite)
-
-
-def _select(tests: unittest.TestSuite, words: list[str]) -> unittest.TestSuite:
-    chosen = unittest.TestSuite()
-    for test in tests:
-        if isinstance(test, unittest.TestSuite):
-            chosen.addTests(_select(test, words))
-        elif type(test).__name__ == "_FailedTest" or not words:
-            chosen.addTest(test)
-        elif any(word in test.id() for word in words):
-            chosen.addTest(test)
-    return chosen

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from lab.shell import Child, LabError, tail, wait_until
 from lab.state import Ownership
+from lane import ROOT
 from lane.agent import TIMED_OUT, Agent, Job, Output
 from lane.boot import BootFiles
 
@@ -146,7 +147,8 @@ class VirtualMachine:
             "-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max",
             "-smp", "2", "-m", str(MEMORY_MB),
             "-kernel", str(files.kernel.image), "-initrd", str(files.initramfs),
-            "-append", f"{KERNEL_LINE} sluice.modules={files.kernel.modules}",
+            "-append",
+            f"{KERNEL_LINE} sluice.modules={files.kernel.modules} sluice.checkout={ROOT}",
             "-serial", f"file:{self.console_log}",
             "-device", "virtio-rng-pci",
             *self._ports(), *self._folders(), *_network(),

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <vector>
 
 #include "common/netlink/message.h"
 #include "common/netlink/rtnetlink.h"
@@ -32,7 +33,8 @@ Result<std::optional<RouteLookup>> decode_lookup(const Message& message);
 Result<std::optional<Neighbour>> decode_neighbour(const Message& message);
 
 Result<std::optional<IpAddress>> decode_ip_address(const Message& message);
-Result<std::optional<IpRoute>> decode_ip_route(const Message& message);  // unicast routes
+// A unicast route's next hops.
+Result<std::optional<std::vector<IpRoute>>> decode_ip_routes(const Message& message);
 
 // Calls the handler that a message of a multicast group is for.
 Status deliver_event(const Message& message, const MonitorHandlers& handlers);

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The half of decode.h that is about addresses and routes of both families.
+// Source: include/uapi/linux/rtnetlink.h (struct rtnexthop).
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
+
+#include <algorithm>
 
 #include "common/netlink/decode.h"
 
@@ -53,6 +56,32 @@ void take_route_attribute(const Attribute& attribute, bool v6, IpRoute& route) {
   }
 }
 
+constexpr std::size_t kMaxNexthops = 1024;  // more than any route has
+constexpr std::size_t align(std::size_t size) { return (size + 3U) & ~std::size_t{3}; }
+
+// RTA_MULTIPATH: struct rtnexthop, each with attributes of its own behind it. `route`: what they
+// have in common. Unset: malformed, or next hops that IpRoute can't express (of the other family).
+std::optional<std::vector<IpRoute>> hops_of(Bytes bytes, bool v6, const IpRoute& route) {
+  std::vector<IpRoute> hops;
+  while (!bytes.empty() && hops.size() < kMaxNexthops) {
+    const auto header = read_struct<rtnexthop>(bytes);
+    if (!header || header->rtnh_len < sizeof *header || header->rtnh_len > bytes.size()) {
+      return std::nullopt;
+    }
+    IpRoute& hop = hops.emplace_back(route);
+    hop.link.value = static_cast<std::uint32_t>(std::max(header->rtnh_ifindex, 0));
+    hop.onlink = (header->rtnh_flags & RTNH_F_ONLINK) != 0;
+    AttributeReader reader(bytes.subspan(sizeof *header, header->rtnh_len - sizeof *header));
+    for (Attribute attribute; reader.next(attribute);) {
+      if (attribute.type == RTA_VIA) return std::nullopt;
+      if (attribute.type == RTA_GATEWAY) hop.gateway = address_of(attribute, v6);
+    }
+    if (reader.malformed()) return std::nullopt;
+    bytes = bytes.subspan(std::min(align(header->rtnh_len), bytes.size()));
+  }
+  return hops;
+}
+
 }  // namespace
 
 Result<std::optional<IpAddress>> decode_ip_address(const Message& message) {
@@ -86,7 +115,7 @@ Result<std::optional<IpAddress>> decode_ip_address(const Message& message) {
   return address;
 }
 
-Result<std::optional<IpRoute>> decode_ip_route(const Message& message) {
+Result<std::optional<std::vector<IpRoute>>> decode_ip_routes(const Message& message) {
   const auto header = read_struct<rtmsg>(message.payload);
   if (!header) return malformed("a route");
   const auto v6 = is_v6(header->rtm_family);
@@ -99,17 +128,19 @@ Result<std::optional<IpRoute>> decode_ip_route(const Message& message) {
   route.table = header->rtm_table;
   route.scope = header->rtm_scope;
   route.onlink = (header->rtm_flags & RTNH_F_ONLINK) != 0;
+  std::optional<Bytes> several;
   bool expressible = true;
   auto reader = attributes_of<rtmsg>(message);
   for (Attribute attribute; reader.next(attribute);) {
-    // Several next hops, or one of the other family.
-    if (attribute.type == RTA_MULTIPATH || attribute.type == RTA_VIA) expressible = false;
+    if (attribute.type == RTA_MULTIPATH) several = attribute.data;
+    if (attribute.type == RTA_VIA) expressible = false;  // a next hop of the other family
     take_route_attribute(attribute, *v6, route);
   }
   if (reader.malformed()) return malformed("a route");
   if (!expressible) return std::nullopt;
   route.destination.address = route.destination.network();
-  return route;
+  if (several) return hops_of(*several, *v6, route);
+  return std::vector<IpRoute>{route};
 }
 
 }  // namespace sluice::netlink

@@ -75,7 +75,7 @@ Result<Transport::BatchRequest> add_request(const IpRoute& route) {
   const bool on_the_link = !route.gateway && !destination.v6;
   header.rtm_scope = route.scope.value_or(on_the_link ? RT_SCOPE_LINK : RT_SCOPE_UNIVERSE);
   header.rtm_flags = route.onlink ? RTNH_F_ONLINK : 0;
-  MessageWriter message(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL);
+  MessageWriter message(RTM_NEWROUTE, NLM_F_CREATE | (route.beside ? 0 : NLM_F_EXCL));
   message.put_struct(header);
   message.put_number(RTA_TABLE, route.table.value_or(RT_TABLE_MAIN));
   if (route.destination.length > 0) message.put_ip(RTA_DST, route.destination.network());
@@ -93,7 +93,7 @@ std::uint32_t priority_of(const IpRoute& route) {
   return given == 0 && route.destination.address.v6 ? kIpv6Priority : given;
 }
 
-// The kernel has one route for it at most, whatever its gateway and link.
+// Where the kernel takes one route only, whatever its gateway and link, but for those beside it.
 bool has_same_place(const IpRoute& one, const IpRoute& other) {
   return one.destination.network() == other.destination.network() &&
          one.destination.length == other.destination.length &&
@@ -183,10 +183,12 @@ Result<std::vector<IpRoute>> Rtnl::ip_routes(IfIndex link) {
     message.put_struct(header);
     if (link.value != 0) message.put_number(RTA_OIF, link.value);
     SLUICE_TRY(const auto replies, impl_->transport.dump(message, "list routes" + on_link(link)));
-    SLUICE_TRY(const auto some, decode_all<IpRoute>(replies, decode_ip_route));
-    std::copy_if(some.begin(), some.end(), std::back_inserter(found), [&](const IpRoute& one) {
-      return asked_for(link, family, one.link, one.destination.address);
-    });
+    SLUICE_TRY(const auto some, decode_all<std::vector<IpRoute>>(replies, decode_ip_routes));
+    for (const auto& hops : some) {
+      std::copy_if(hops.begin(), hops.end(), std::back_inserter(found), [&](const IpRoute& one) {
+        return asked_for(link, family, one.link, one.destination.address);
+      });
+    }
   }
   return found;
 }

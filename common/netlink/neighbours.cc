@@ -25,6 +25,15 @@ ndmsg fdb_header(IfIndex port) {
   return header;
 }
 
+MessageWriter probe_message(IfIndex link, Ipv4 ip) {
+  ndmsg header = neighbour_header(AF_INET, link);
+  header.ndm_flags = NTF_USE;
+  MessageWriter message(RTM_NEWNEIGH, NLM_F_CREATE);
+  message.put_struct(header);
+  message.put_ipv4(NDA_DST, ip);
+  return message;
+}
+
 }  // namespace
 
 bool Neighbour::usable() const {
@@ -71,12 +80,21 @@ Status Rtnl::replace_neighbour(const Neighbour& neighbour) {
 }
 
 Status Rtnl::probe_neighbour(IfIndex link, Ipv4 ip) {
-  ndmsg header = neighbour_header(AF_INET, link);
-  header.ndm_flags = NTF_USE;
-  MessageWriter message(RTM_NEWNEIGH, NLM_F_CREATE);
-  message.put_struct(header);
-  message.put_ipv4(NDA_DST, ip);
+  auto message = probe_message(link, ip);
   return impl_->change(message, "probe neighbour " + ip.to_string() + on_link(link));
+}
+
+// Who asks for its own address announces it. The entry would only go on asking, and be left as a
+// failed one.
+Status Rtnl::announce(IfIndex link, Ipv4 own) {
+  MessageWriter forget(RTM_DELNEIGH, 0);
+  forget.put_struct(neighbour_header(AF_INET, link));
+  forget.put_ipv4(NDA_DST, own);
+  const std::string name = own.to_string() + on_link(link);
+  std::vector<Transport::BatchRequest> requests;
+  requests.push_back({probe_message(link, own), "announce " + name});
+  requests.push_back({std::move(forget), "forget neighbour " + name});
+  return impl_->change_all(std::move(requests), {ENOENT});
 }
 
 }  // namespace sluice::netlink

@@ -14,6 +14,8 @@ namespace sluice::netlink {
 struct Rdma::Impl {
   os::NetNs home;                      // the socket's namespace
   std::optional<Transport> transport;  // unset: a kernel without RDMA
+
+  Status set(MessageWriter message, const std::string& what);
 };
 
 namespace {
@@ -41,7 +43,20 @@ Result<std::vector<RdmaPort>> ports_of(Transport& transport, const RdmaLink& dev
   return ports;
 }
 
+constexpr std::size_t kMaxName = 63;  // IB_DEVICE_NAME_MAX, without the final zero
+
 }  // namespace
+
+// The kernel looks for the device in the namespace of the thread that asks, not of the socket.
+Status Rdma::Impl::set(MessageWriter message, const std::string& what) {
+  if (!transport) return fail(Code::kNotFound, what + ": this kernel has no RDMA");
+  const auto done = home.run_in([&]() -> Status {
+    SLUICE_TRY([[maybe_unused]] const auto answer, transport->request(message, what));
+    return {};
+  });
+  if (done || !means_gone(done.error())) return done;
+  return fail(Code::kNotFound, what + ": there is no such device in this namespace");
+}
 
 Rdma::Rdma(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Rdma::Rdma(Rdma&&) noexcept = default;
@@ -115,14 +130,15 @@ Status Rdma::move(std::uint32_t device, const os::NetNs& to) {
     return fail(Code::kPrecondition,
                 what + ": RDMA devices are shared by all namespaces; the mode must be exclusive");
   }
-  // The kernel looks for the device in the namespace of the thread that asks, not of the socket.
-  const auto moved = impl_->home.run_in([&]() -> Status {
-    auto message = rdma_move_request(device, to.fd());
-    SLUICE_TRY([[maybe_unused]] const auto answer, impl_->transport->request(message, what));
-    return {};
-  });
-  if (moved || !means_gone(moved.error())) return moved;
-  return fail(Code::kNotFound, what + ": there is no such device in this namespace");
+  return impl_->set(rdma_move_request(device, to.fd()), what);
+}
+
+Status Rdma::rename(std::uint32_t device, const std::string& name) {
+  const std::string what = "rename RDMA device " + std::to_string(device) + " to '" + name + "'";
+  if (name.empty() || name.size() > kMaxName) {
+    return fail(Code::kInvalid, what + ": a name has 1 to 63 characters");
+  }
+  return impl_->set(rdma_rename_request(device, name), what);
 }
 
 }  // namespace sluice::netlink

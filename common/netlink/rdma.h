@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// RDMA devices by netlink: which there are, in which mode the system shares them, and moving one
-// into a namespace.
+// RDMA devices by netlink: which there are, in which mode the system shares them, moving one into
+// a namespace, and renaming it.
 //
 // Contract: as Rtnl: one socket in the namespace that it was opened in. In exclusive mode a device
 // is seen in its own namespace only; in shared mode in all of them, and can't be moved. A kernel
@@ -48,6 +48,9 @@ class Rdma {
   // From the socket's namespace. Code::kPrecondition in shared mode; Code::kNotFound: no such
   // device there; Code::kUnsupported where the driver can't.
   Status move(std::uint32_t device, const os::NetNs& to);
+  // Names are the machine's, not a namespace's: Code::kExists when another device has it, wherever
+  // that is. Code::kNotFound: no such device in the socket's namespace.
+  Status rename(std::uint32_t device, const std::string& name);
 
  private:
   struct Impl;

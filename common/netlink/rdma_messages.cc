@@ -38,6 +38,13 @@ MessageWriter rdma_move_request(std::uint32_t device, int netns_fd) {
   return message;
 }
 
+MessageWriter rdma_rename_request(std::uint32_t device, const std::string& name) {
+  auto message = request(RDMA_NLDEV_CMD_SET);
+  message.put_number(RDMA_NLDEV_ATTR_DEV_INDEX, device);
+  message.put_text(RDMA_NLDEV_ATTR_DEV_NAME, name);
+  return message;
+}
+
 Result<RdmaMode> decode_rdma_mode(const Message& message) {
   std::optional<std::uint8_t> shared;
   AttributeReader reader(message.payload);

@@ -15,6 +15,7 @@ MessageWriter rdma_mode_request();
 MessageWriter rdma_devices_request();                    // a dump
 MessageWriter rdma_ports_request(std::uint32_t device);  // a dump
 MessageWriter rdma_move_request(std::uint32_t device, int netns_fd);
+MessageWriter rdma_rename_request(std::uint32_t device, const std::string& name);
 
 Result<RdmaMode> decode_rdma_mode(const Message& message);
 Result<RdmaLink> decode_rdma_device(const Message& message);  // without its ports

@@ -109,7 +109,8 @@ struct IpAddress {
   bool tentative = false, dad_failed = false;
 };
 
-// A unicast route of either family with one next hop.
+// A unicast route of either family with one next hop. What is read of a multipath route is one of
+// these for each of its next hops.
 struct IpRoute {
   IpPrefix destination;           // host bits don't count
   std::optional<IpAddr> gateway;  // of the destination's family
@@ -119,6 +120,9 @@ struct IpRoute {
   // RT_SCOPE_*. Unset: link (253) without a gateway, else universe (0). IPv6 has universe only.
   std::optional<std::uint8_t> scope;
   bool onlink = false;  // RTNH_F_ONLINK
+  // Only of what is added: also where there are others with its destination, priority and table.
+  // An IPv4 route goes before them; IPv6 ones with gateways become the next hops of one.
+  bool beside = false;
 };
 
 // A default route of the tables main or default, of either family, by all the links it leads out
@@ -196,9 +200,9 @@ class Rtnl {
   Result<std::vector<IpAddress>> ip_addresses(IfIndex link);
   Result<std::vector<IpRoute>> ip_routes(IfIndex link);
   // Adds all of them, addresses first, by one send. The kernel tries each, also behind one that
-  // fails; the first failure is told. Exists already: success. A route whose destination, priority
-  // and table another one has, by another link or gateway: Code::kExists, which names them all. A
-  // gateway that the link doesn't reach: Code::kPrecondition.
+  // fails; the first failure is told. Exists already: success. A route (without `beside`) whose
+  // destination, priority and table another one has, by another link or gateway: Code::kExists,
+  // which names them all. A gateway that the link doesn't reach: Code::kPrecondition.
   Status configure(const std::vector<IpAddress>& addresses, const std::vector<IpRoute>& routes);
 
   Result<std::vector<Neighbour>> neighbours(IfIndex link);  // IPv4
@@ -206,6 +210,10 @@ class Rtnl {
       const Neighbour& neighbour);  // NUD_PERMANENT unless its state says otherwise
   // Asks the kernel to resolve it (NTF_USE); the outcome comes as an event.
   Status probe_neighbour(IfIndex link, Ipv4 ip);
+  // One ARP announcement (RFC 5227 section 3) of an address that the link has, sent by the kernel
+  // at once, and lost where there is no carrier. An address in the network of another one that the
+  // link had before is not announced so: the kernel takes that one for the sender.
+  Status announce(IfIndex link, Ipv4 own);
 
  private:
   struct Impl;

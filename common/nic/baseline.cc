@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/nic/baseline.h"
 
+#include <sys/stat.h>
+
 #include "common/nic/drivers.h"
 #include "common/os/files.h"
 
@@ -8,13 +10,29 @@ namespace sluice::nic {
 namespace {
 
 constexpr std::size_t kMaxFile = 64U << 10U;
+constexpr std::size_t kMaxBootId = 128;
 constexpr std::string_view kSuffix = ".json";
 
 bool same_vf(const Baseline& a, const Baseline& b) {
-  return a.vf == b.vf && a.pf == b.pf && a.vendor == b.vendor && a.device == b.device;
+  return a.vf == b.vf && a.pf == b.pf && a.vendor == b.vendor && a.device == b.device &&
+         same_generation(a.generation, b.generation);
 }
 
 }  // namespace
+
+std::string generation_of(const std::string& sysfs_root, const PciAddress& function) {
+  struct stat info {};
+  const auto directory = sysfs_root + "/bus/pci/devices/" + function.to_string();
+  if (::stat(directory.c_str(), &info) != 0) return {};
+  auto boot = os::read_file("/proc/sys/kernel/random/boot_id", kMaxBootId);
+  if (!boot) return {};
+  while (!boot->empty() && boot->back() == '\n') boot->pop_back();
+  return *boot + "/" + std::to_string(info.st_ino);
+}
+
+bool same_generation(std::string_view a, std::string_view b) {
+  return a.empty() || b.empty() || a == b;
+}
 
 bool seems_in_pod(const Vf& vf) {
   if (vf.netdev || vf.driver.empty() || !vf.vdpa.empty()) return false;
@@ -31,7 +49,8 @@ std::string BaselineStore::path_of(const PciAddress& vf) const {
 }
 
 Result<BaselineStore::Outcome> BaselineStore::record_if_absent(const Pf& pf, const Vf& vf,
-                                                               const VfAttributes& attributes) {
+                                                               const VfAttributes& attributes,
+                                                               const std::string& generation) {
   Baseline fresh;
   fresh.vf = vf.address;
   fresh.pf = pf.address;
@@ -39,6 +58,7 @@ Result<BaselineStore::Outcome> BaselineStore::record_if_absent(const Pf& pf, con
   fresh.vendor = vf.vendor;
   fresh.device = vf.device;
   fresh.driver = vf.driver;
+  fresh.generation = generation;
   if (vf.netdev) fresh.netdev = {vf.netdev->name, vf.netdev->mac, vf.netdev->mtu};
   fresh.attributes = attributes;
   const auto known = load(vf.address);

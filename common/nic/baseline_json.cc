@@ -169,6 +169,7 @@ std::string to_json(const Baseline& baseline) {
                  {"pf", baseline.pf.to_string()}, {"index", baseline.index},
                  {"vendor", baseline.vendor},     {"device", baseline.device},
                  {"driver", baseline.driver},     {"attributes", std::move(attributes)}};
+  if (!baseline.generation.empty()) object["generation"] = baseline.generation;
   if (baseline.netdev) {
     object["netdev"] = {{"name", baseline.netdev->name},
                         {"mac", baseline.netdev->mac.to_string()},
@@ -199,6 +200,9 @@ Result<Baseline> parse_baseline(std::string_view text) {
   SLUICE_CHECK_OK(need_number(object, "vendor", baseline.vendor));
   SLUICE_CHECK_OK(need_number(object, "device", baseline.device));
   SLUICE_CHECK_OK(take_text(object, "driver", baseline.driver));
+  if (object.contains("generation")) {
+    SLUICE_CHECK_OK(take_text(object, "generation", baseline.generation));
+  }
   SLUICE_TRY(const json* const netdev, member_object(object, "netdev"));
   if (netdev != nullptr) {
     Baseline::Interface interface;

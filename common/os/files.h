@@ -47,8 +47,10 @@ Status write_file_atomic(const std::string& path, std::string_view content, unsi
 // The name of its target, when `name` is that of a temporary file of write_file_atomic(), which
 // stays behind when the process is killed; else "".
 std::string temporary_target(const std::string& name);
+// One that is made is as lasting as what is written into it: its parent is fsynced, too.
 Status make_directories(const std::string& path, unsigned mode = 0755);
-Status remove_file(const std::string& path);  // gone already: success
+// Gone already: success. Not fsynced: after a crash it may be there again.
+Status remove_file(const std::string& path);
 Status remove_tree(const std::string& path);  // never crosses a mount point; gone: success
 
 // An exclusive flock(2) on a file, held until destruction; the kernel drops it when the process

@@ -132,7 +132,10 @@ Status make_directories(const std::string& path, unsigned mode) {
   for (std::size_t at = 1; at <= path.size(); ++at) {
     if (at != path.size() && path[at] != '/') continue;
     const std::string part = path.substr(0, at);
-    if (::mkdir(part.c_str(), static_cast<mode_t>(mode)) == 0) continue;
+    if (::mkdir(part.c_str(), static_cast<mode_t>(mode)) == 0) {
+      SLUICE_CHECK_OK(sync_directory(directory_of(part)));
+      continue;
+    }
     const int number = errno;
     // EROFS, EACCES and so on are no failure when the directory is there already.
     if (::stat(part.c_str(), &info) != 0) return fail_errno(number, "make directory " + part);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <system_error>
 #include <thread>
 
@@ -30,7 +31,22 @@ bool is_namespace(int fd) {
   return ::fstatfs(fd, &info) == 0 && info.f_type == static_cast<__fsword_t>(NSFS_MAGIC);
 }
 
-// On a thread of its own: a namespace belongs to a thread, and the caller's must stay as it is.
+// Takes the thread back, also when the work threw.
+class Return {
+ public:
+  explicit Return(int home) : home_(home) {}
+  Return(const Return&) = delete;
+  Return& operator=(const Return&) = delete;
+  ~Return() {
+    if (::setns(home_, CLONE_NEWNET) != 0) std::abort();
+  }
+
+ private:
+  int home_;
+};
+
+// A namespace is made by a thread that has it as its own: not by the caller's, which must stay as
+// it is. Costs more than run_in()'s way and back.
 Status on_own_thread(const std::function<Status()>& work) {
   Status status;
   try {
@@ -113,11 +129,10 @@ Status NetNs::remove_named(const std::string& path) {
 }
 
 Status NetNs::run_in(const std::function<Status()>& work) const {
-  return on_own_thread([&]() -> Status {
-    if (::setns(fd_.get(), CLONE_NEWNET) != 0)
-      return fail_errno(errno, "enter a network namespace");
-    return work();
-  });
+  SLUICE_TRY(const auto home, current());
+  if (::setns(fd_.get(), CLONE_NEWNET) != 0) return fail_errno(errno, "enter a network namespace");
+  const Return back(home.fd());
+  return work();
 }
 
 }  // namespace sluice::os

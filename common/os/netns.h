@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Network namespaces.
 //
-// Threading: run_in() does its work on a thread of its own, so that the caller's namespace never
-// changes; sockets opened inside stay in that namespace wherever they are used afterwards.
+// Threading: a namespace is a thread's. run_in() takes the calling thread into another one and
+// back; other threads never notice. Sockets opened inside stay in that namespace wherever they are
+// used afterwards.
 #pragma once
 
 #include <sys/types.h>
@@ -29,7 +30,8 @@ class NetNs {
   ino_t inode() const { return inode_; }  // its identity
 
   // Runs `work` with this namespace as the thread's own. An Error if the namespace can't be
-  // entered.
+  // entered. Ends the program if the thread can't come back, which takes CAP_SYS_ADMIN over its own
+  // namespace too: nothing that it would do there is what was meant.
   Status run_in(const std::function<Status()>& work) const;
 
  private:

@@ -5,8 +5,8 @@
 #include <utility>
 #include <vector>
 
-#include "common/nic/baseline.h"
 #include "common/nic/vf_control.h"
+#include "common/os/files.h"
 
 namespace sluice::broker {
 
@@ -15,15 +15,38 @@ void Baselines::look(const nic::Inventory& inventory, const std::set<std::string
   forget_gone(inventory, in_use);
 }
 
+bool Baselines::is_settled(const nic::Vf& vf) const {
+  const auto known = settled_.find(vf.address);
+  return known != settled_.end() &&
+         nic::same_generation(known->second.generation,
+                              nic::generation_of(sysfs_root_, vf.address));
+}
+
+// Read again, as the look may be older than the VF that is there by now: what is recorded is of the
+// generation that it is recorded as.
+Status Baselines::record(const nic::Pf& pf, const nic::Vf& seen,
+                         const nic::VfAttributes& attributes) {
+  const auto generation = nic::generation_of(sysfs_root_, seen.address);
+  SLUICE_TRY(const auto root, os::Root::open(sysfs_root_));
+  SLUICE_TRY(auto function, nic::read_function(root, seen.address));
+  if (nic::generation_of(sysfs_root_, seen.address) != generation) return {};  // the next look's
+  auto vf = seen;
+  static_cast<nic::Function&>(vf) = std::move(function);
+  SLUICE_TRY(auto store, nic::BaselineStore::open(directory_));
+  SLUICE_TRY(const auto recorded, store.record_if_absent(pf, vf, attributes, generation));
+  if (recorded != nic::BaselineStore::Outcome::kInPod) {
+    settled_[vf.address] = {pf.address, vf.index, generation};
+  }
+  return {};
+}
+
 void Baselines::record_new(const nic::Pf& pf, const std::set<std::string>& in_use) {
   std::vector<const nic::Vf*> fresh;
   for (const auto& vf : pf.vfs) {
-    if (settled_.contains(vf.address) || in_use.contains(vf.address.to_string())) continue;
-    if (!nic::seems_in_pod(vf)) fresh.push_back(&vf);
+    if (in_use.contains(vf.address.to_string()) || nic::seems_in_pod(vf)) continue;
+    if (!is_settled(vf)) fresh.push_back(&vf);
   }
   if (fresh.empty()) return;
-  auto store = nic::BaselineStore::open(directory_);
-  if (!store) return complain(directory_, store.error());
   // A PF that can't say its VFs' attributes still has VFs with a name, a MAC and an MTU.
   std::map<std::uint16_t, nic::VfAttributes> attributes;
   if (auto control = nic::make_vf_control(pf, vf_control_socket_); !control) {
@@ -34,11 +57,8 @@ void Baselines::record_new(const nic::Pf& pf, const std::set<std::string>& in_us
     attributes = std::move(*all);
   }
   for (const auto* vf : fresh) {
-    auto recorded = store->record_if_absent(pf, *vf, attributes[vf->index]);
-    if (!recorded) {
+    if (auto recorded = record(pf, *vf, attributes[vf->index]); !recorded) {
       complain(vf->address.to_string(), recorded.error());
-    } else if (*recorded != nic::BaselineStore::Outcome::kInPod) {
-      settled_[vf->address] = {pf.address, vf->index};
     }
   }
 }

@@ -71,8 +71,8 @@ Broker::Broker(os::EventLoop& loop, const Clock& clock, Settings settings, Logge
       log_(std::move(log)),
       pod_resources_(loop, settings_.kubelet_dir + "/pod-resources/kubelet.sock"),
       grants_(settings_, log_.named("grants")),
-      baselines_(settings_.run_dir + "/baselines", settings_.run_dir + "/vf.sock",
-                 log_.named("baselines")),
+      baselines_(settings_.run_dir + "/baselines", settings_.sysfs_root,
+                 settings_.run_dir + "/vf.sock", log_.named("baselines")),
       pools_(config::Config{}),
       health_(settings_.down_after, settings_.up_after),
       inventory_feed_(

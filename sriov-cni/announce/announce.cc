@@ -5,8 +5,10 @@
 #include <linux/if_packet.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 
+#include "common/base/first_error.h"
 #include "common/netlink/link_wait.h"
 #include "common/os/unique_fd.h"
 #include "sriov-cni/announce/frames.h"
@@ -24,67 +26,75 @@ bool ready(const netlink::Link& link) {
          (link.oper_state == IF_OPER_UP || link.oper_state == IF_OPER_UNKNOWN);
 }
 
-class Sender {
- public:
-  // In the namespace of the calling thread.
-  Status open(netlink::IfIndex link) {
-    link_ = link;
-    // Protocol 0: it only sends.
-    fd_.reset(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    if (!fd_) return fail_errno(errno, "open a packet socket");
-    return {};
-  }
-
-  int fd() const { return fd_.get(); }
-
-  Status send(const MacAddr& mac, const std::vector<IpAddr>& addresses) const {
-    Status first;
-    for (const auto& address : addresses) {
-      auto sent = send(announcement(mac, address), address);
-      if (!sent && first) first = std::move(sent);
-    }
-    return first;
-  }
-
- private:
-  Status send(const std::vector<std::uint8_t>& frame, const IpAddr& address) const {
-    sockaddr_ll to{};
-    to.sll_family = AF_PACKET;
-    to.sll_ifindex = static_cast<int>(link_.value);
-    const auto put = ::sendto(fd_.get(), frame.data(), frame.size(), 0,
-                              reinterpret_cast<const sockaddr*>(&to), sizeof to);
-    if (put < 0) return fail_errno(errno, "announce " + address.to_string());
-    return {};
-  }
-
-  os::UniqueFd fd_;
-  netlink::IfIndex link_;
+struct Addresses {
+  std::vector<Ipv4> by_kernel;
+  std::vector<IpAddr> by_frame;  // in frames of our own, by a packet socket
 };
+
+Addresses sort_out(const std::vector<IpPrefix>& addresses) {
+  Addresses out;
+  for (auto each = addresses.begin(); each != addresses.end(); ++each) {
+    const auto& address = each->address;
+    const auto v4 = address.v4();
+    const bool is_secondary = std::any_of(
+        addresses.begin(), each, [&](const IpPrefix& before) { return before.contains(address); });
+    if (v4 && !is_secondary) {
+      out.by_kernel.push_back(*v4);
+    } else {
+      out.by_frame.push_back(address);
+    }
+  }
+  return out;
+}
+
+Status send_frames(const os::NetNs& pod, netlink::IfIndex link, const MacAddr& mac,
+                   const std::vector<IpAddr>& addresses) {
+  if (addresses.empty()) return {};
+  os::UniqueFd fd;
+  SLUICE_CHECK_OK(pod.run_in([&]() -> Status {
+    // Protocol 0: it only sends.
+    fd.reset(::socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    return fd ? Status{} : fail_errno(errno, "open a packet socket");
+  }));
+  sockaddr_ll to{};
+  to.sll_family = AF_PACKET;
+  to.sll_ifindex = static_cast<int>(link.value);
+  FirstError first;
+  for (const auto& address : addresses) {
+    const auto frame = announcement(mac, address);
+    const auto put = ::sendto(fd.get(), frame.data(), frame.size(), 0,
+                              reinterpret_cast<const sockaddr*>(&to), sizeof to);
+    if (put < 0) first.keep(fail_errno(errno, "announce " + address.to_string()));
+  }
+  return std::move(first).take();
+}
 
 }  // namespace
 
 Status announce(const os::NetNs& pod, netlink::IfIndex link, const MacAddr& mac,
-                const std::vector<IpAddr>& addresses) {
-  if (addresses.empty()) return {};
+                const std::vector<IpPrefix>& given) {
+  if (given.empty()) return {};
   if (mac.is_zero()) {  // InfiniBand: its addresses are resolved by the subnet manager's means
     return fail(Code::kUnsupported, "a link without an Ethernet address is not announced");
   }
-  Sender sender;
-  netlink::Link now;
-  auto looked = pod.run_in([&]() -> Status {
-    SLUICE_CHECK_OK(sender.open(link));
-    SLUICE_TRY(auto rtnl, netlink::Rtnl::open());
-    SLUICE_TRY(now, rtnl.link(link));
-    return {};
-  });
-  if (!looked) return looked;
-  if (ready(now)) return sender.send(mac, addresses);
+  const auto addresses = sort_out(given);
+  const auto send_all = [&](netlink::Rtnl& there) -> Status {
+    FirstError first;
+    for (const auto& own : addresses.by_kernel) first.keep(there.announce(link, own));
+    first.keep(send_frames(pod, link, mac, addresses.by_frame));
+    return std::move(first).take();
+  };
+  SLUICE_TRY(auto there, netlink::Rtnl::open_in(pod));
+  SLUICE_TRY(const auto now, there.link(link));
+  if (ready(now)) return send_all(there);
 
   constexpr std::chrono::seconds kMargin{1};  // the wait ends by itself before it is ended
-  return start_detached({pod.fd(), sender.fd()}, kPatience + kMargin, [&] {
+  return start_detached({pod.fd()}, kPatience + kMargin, [&] {
     if (!netlink::wait_link(pod, link, ready, kPatience)) return;
+    auto its_own = netlink::Rtnl::open_in(pod);
     // Nobody is left to be told.
-    [[maybe_unused]] const auto sent = sender.send(mac, addresses);
+    if (its_own) [[maybe_unused]]
+      const auto sent = send_all(*its_own);
   });
 }
 

@@ -3,12 +3,20 @@
 
 #include <sys/utsname.h>
 
+#include "common/os/netns.h"
+
 namespace sluice::cni {
 namespace {
 
 std::string node_name() {
   struct utsname names {};
   return ::uname(&names) == 0 ? names.nodename : "";
+}
+
+// Where ADD's namespace was; "" when another one is there by now.
+std::string netns_of_add(const Record& record) {
+  const auto now = os::NetNs::open(record.netns);
+  return now && now->inode() != record.netns_inode ? "" : record.netns;
 }
 
 }  // namespace
@@ -47,16 +55,22 @@ IpamSource ipam_source(const Context& context, const NodeFacts* facts, const Fou
 IpamOwner ipam_owner(const Context& context, const Record& record, const std::string& netns) {
   IpamOwner out;
   out.key = record.key;
-  out.netns = netns;
+  out.netns = netns.empty() ? netns_of_add(record) : netns;
   out.pod = record.pod;
+  out.args = record.args;
   // A dead pod's attachment may be undone by another one's call.
   if (record.key.container_id != context.call.container_id) return out;
-  out.args = context.call.args;
+  if (!context.call.args.empty()) out.args = context.call.args;
   // One interface of the pod has what was asked for.
   if (record.key.interface != context.call.interface) return out;
   out.mac = context.config.vf.mac;
   out.requested = context.config.requested_addresses;
   return out;
+}
+
+bool port_comes_first(const Record& record) {
+  return record.ipam.kind == IpamKind::kDelegate && record.engine == EngineState::kNone &&
+         record.kind != PortKind::kUserSpace;
 }
 
 MacAddr mac_of(Ipv4 ip) {

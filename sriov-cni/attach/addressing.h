@@ -15,14 +15,20 @@
 
 namespace sluice::cni {
 
-// A plugin's ADD may have to wait for a server; all of a call must be over before the runtime's own
-// deadline, which is 60 s for some.
+// At most, of one call of a plugin. An ADD waits for a server as long as the call's time lets it.
 inline constexpr Duration kIpamAddDeadline = std::chrono::seconds(40);
 inline constexpr Duration kIpamDeadline = std::chrono::seconds(15);
 
+// Whether IPAM is asked when the port is in the pod and up, and not before: a plugin may ask a
+// server through the interface, as dhcp does. A port behind the engine reaches nobody before the
+// engine knows its address, which its MAC is made of, too: there, as with the built-in sources,
+// what can fail without having touched anything comes first.
+bool port_comes_first(const Record& record);
+
 // `facts`: unset for networks without an engine. `vf`: null for a veth.
 IpamSource ipam_source(const Context& context, const NodeFacts* facts, const FoundVf* vf);
-// `netns`: as the runtime says it now, may be empty.
+// `netns`: as the runtime says it now. Where it or CNI_ARGS isn't said (another pod's call, GC,
+// repair), those of ADD.
 IpamOwner ipam_owner(const Context& context, const Record& record, const std::string& netns);
 
 // Locally administered, and unique as long as the address is.

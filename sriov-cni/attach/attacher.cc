@@ -17,22 +17,25 @@ namespace {
 
 using callstats::Step;
 
-// How far a port has come: what is beyond needs no undoing.
-enum class Reached : std::uint8_t { kNothing, kRecorded, kAddressed, kPort, kEngine };
+// What was begun of a port: nothing else needs undoing.
+struct Begun {
+  bool record = false, addresses = false, port = false, engine = false;
+};
 
 class Adder {
  public:
   Adder(Context& context, const Journal& journal, Plan& plan)
-      : context_(context), journal_(journal), plan_(plan), reached_(plan.ports.size()) {}
+      : context_(context), journal_(journal), plan_(plan), begun_(plan.ports.size()) {}
 
   Status carry_out();
   Status roll_back();
   CniResult result() const;
 
  private:
-  Status make(PlannedPort& port, Reached& reached);
-  Status give_addresses(PlannedPort& port);
-  Status make_port(const PlannedPort& port, PortTimes& times);
+  Status make(PlannedPort& port, Begun& begun);
+  Status give_addresses(PlannedPort& port, Begun& begun);
+  Status ask_ipam(PlannedPort& port, Begun& begun);
+  Status make_port(const PlannedPort& port, Begun& begun);
   Status tell_engine(Record& record);
   void announce_port(const Record& record);
   void complete_result(Record& record) const;
@@ -45,13 +48,13 @@ class Adder {
   Context& context_;
   const Journal& journal_;
   Plan& plan_;
-  std::vector<Reached> reached_;
+  std::vector<Begun> begun_;
 };
 
 Status Adder::carry_out() {
   for (std::size_t i = 0; i < plan_.ports.size(); ++i) {
     // The first one's record names the others before any of them is begun.
-    auto made = make(plan_.ports[i], reached_[i]);
+    auto made = make(plan_.ports[i], begun_[i]);
     if (made) continue;
     if (plan_.ports.size() == 1) return made;
     return fail(std::move(made).error().with("making " + plan_.ports[i].record.key.interface +
@@ -61,35 +64,42 @@ Status Adder::carry_out() {
   return finish();
 }
 
-Status Adder::make(PlannedPort& port, Reached& reached) {
+Status Adder::make(PlannedPort& port, Begun& begun) {
   auto& record = port.record;
-  reached = Reached::kRecorded;  // also when only its directory could not be synchronised
+  begun.record = true;  // also when only its directory could not be synchronised
   SLUICE_CHECK_OK(time(Step::kJournal, [&] { return journal_.save(record); }));
-  SLUICE_CHECK_OK(time(Step::kIpam, [&] { return give_addresses(port); }));
-  reached = Reached::kAddressed;
+  const bool port_first = port_comes_first(record);
+  if (port_first) SLUICE_CHECK_OK(make_port(port, begun));
+  SLUICE_CHECK_OK(give_addresses(port, begun));
   // By now the addresses must be ones that the engine can work with.
   if (record.engine != EngineState::kNone) SLUICE_CHECK_OK(to_attachment(record));
-  reached = Reached::kPort;
-  SLUICE_CHECK_OK(
-      context_.times.time_port([&](PortTimes& times) { return make_port(port, times); }));
+  if (!port_first) SLUICE_CHECK_OK(make_port(port, begun));
   if (record.kind != PortKind::kUserSpace) {
     SLUICE_CHECK_OK(time(Step::kAddress, [&] {
-      return configure_pod(plan_.pod, record.key.interface, record.result);
+      return configure_pod(plan_.pod, record.key.interface, record.result,
+                           pod_rules(context_.config.dialect, record));
     }));
   }
-  reached = Reached::kEngine;
+  begun.engine = true;
   SLUICE_CHECK_OK(time(Step::kEngine, [&] { return tell_engine(record); }));
   announce_port(record);
   return {};
 }
 
-// What failed has left nothing behind: that is IPAM's contract.
-Status Adder::give_addresses(PlannedPort& port) {
+Status Adder::ask_ipam(PlannedPort& port, Begun& begun) {
   auto& record = port.record;
-  if (record.ipam.kind != IpamKind::kNone) {
-    SLUICE_TRY(const auto ipam, make_ipam(record.ipam, kIpamAddDeadline));
-    SLUICE_TRY(record.result, ipam->add(ipam_owner(context_, record, record.netns)));
-  }
+  if (record.ipam.kind == IpamKind::kNone) return {};
+  SLUICE_TRY(const auto ipam, make_ipam(record.ipam, context_.at_most(kIpamAddDeadline)));
+  // By IPAM's contract a plugin may have left something, the built-in ones nothing.
+  begun.addresses = record.ipam.kind == IpamKind::kDelegate;
+  SLUICE_TRY(record.result, ipam->add(ipam_owner(context_, record, record.netns)));
+  begun.addresses = true;
+  return {};
+}
+
+Status Adder::give_addresses(PlannedPort& port, Begun& begun) {
+  auto& record = port.record;
+  SLUICE_CHECK_OK(time(Step::kIpam, [&] { return ask_ipam(port, begun); }));
   if (!record.first.empty()) {  // routes, and what belongs to the pod, are the first one's
     record.result.routes.clear();
     record.result.dns = {};
@@ -102,19 +112,27 @@ Status Adder::give_addresses(PlannedPort& port) {
   return {};
 }
 
-Status Adder::make_port(const PlannedPort& port, PortTimes& times) {
-  if (port.vf) return attach_vf(*port.vf, port.record, plan_.pod, &times);
-  return make_veth(port.record, plan_.pod);
+Status Adder::make_port(const PlannedPort& port, Begun& begun) {
+  begun.port = true;
+  const auto rules = pod_rules(context_.config.dialect, port.record);
+  return context_.times.time_port([&](PortTimes& times) {
+    return bring_link_in(plan_.pod, rules, [&] {
+      if (port.vf) return attach_vf(*port.vf, port.record, plan_.pod, &times);
+      return make_veth(port.record, plan_.pod);
+    });
+  });
 }
 
 Status Adder::tell_engine(Record& record) {
   if (record.engine == EngineState::kNone) return {};
   SLUICE_TRY(const auto attachment, to_attachment(record));
   if (record.engine == EngineState::kTold) {
-    auto attached = EngineClient(record.engine_socket, context_.engine_time).attach(attachment);
-    // It may have gone just now. A timeout is no absence: it may be doing it.
-    const bool gone = !attached && attached.error().code == Code::kUnavailable &&
-                      is_away(attached.error()) && !record.pending_directory.empty();
+    auto attached =
+        EngineClient(record.engine_socket, context_.time_for_engine()).attach(attachment);
+    // It may have gone just now.
+    const bool gone = !attached && is_gone(attached.error()) &&
+                      context_.config.engine == EngineUse::kOptional &&
+                      !record.pending_directory.empty();
     if (!gone) return attached;
     record.engine = EngineState::kPending;
     // Before the file: whoever undoes it must know that there may be one.
@@ -134,8 +152,8 @@ void Adder::announce_port(const Record& record) {
   const auto announced = time(Step::kAddress, [&]() -> Status {
     SLUICE_TRY(auto there, netlink::Rtnl::open_in(plan_.pod));
     SLUICE_TRY(const auto link, there.link(record.key.interface));
-    std::vector<IpAddr> addresses;
-    for (const auto& given : record.result.addresses) addresses.push_back(given.address.address);
+    std::vector<IpPrefix> addresses;
+    for (const auto& given : record.result.addresses) addresses.push_back(given.address);
     return announce(plan_.pod, link.index, link.mac, addresses);
   });
   if (announced) return;
@@ -171,16 +189,15 @@ Status Adder::finish() {
 
 Status Adder::roll_back() {
   FirstError first;
+  context_.ends = kCallEnds;
   Undoer undoer(context_, journal_);
   for (std::size_t i = plan_.ports.size(); i-- > 0;) {
-    if (reached_[i] == Reached::kNothing) continue;
+    const auto& begun = begun_[i];
+    if (!begun.record) continue;
     auto record = plan_.ports[i].record;
-    if (reached_[i] < Reached::kEngine) record.engine = EngineState::kNone;
-    if (reached_[i] < Reached::kPort) record.stage = Stage::kPortReturned;
-    // What failed has left nothing, but for a plugin whose own clean-up failed too: it is asked
-    // again, and the record stays until it has succeeded.
-    const bool may_have_one = record.ipam.kind == IpamKind::kDelegate;
-    if (reached_[i] < Reached::kAddressed && !may_have_one) record.ipam.kind = IpamKind::kNone;
+    if (!begun.engine) record.engine = EngineState::kNone;
+    if (!begun.port) record.stage = Stage::kPortReturned;
+    if (!begun.addresses) record.ipam.kind = IpamKind::kNone;
     first.keep(undoer.one(std::move(record), &plan_.pod, context_.call.netns));
   }
   return std::move(first).take();
@@ -207,6 +224,7 @@ void note_subject(Context& context, const Journal& journal) {
 
 Result<CniResult> add(Context& context) {
   context.nics.forget();
+  context.ends = kCallEnds - kUndoingTime;
   SLUICE_TRY(const auto lock, context.times.time(Step::kLock, [&] {
     return lock_attachment(context.config.state_dir, context.call.id());
   }));
@@ -226,6 +244,7 @@ Result<CniResult> add(Context& context) {
 
 Status del(Context& context) {
   context.nics.forget();
+  context.ends = kCallEnds;
   const auto lock = context.times.time(
       Step::kLock, [&] { return lock_attachment(context.config.state_dir, context.call.id()); });
   // Nobody can begin anything there, and what is in it must still be given back.

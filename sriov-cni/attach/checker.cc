@@ -7,6 +7,7 @@
 
 #include "sriov-cni/attach/addressing.h"
 #include "sriov-cni/attach/engine_client.h"
+#include "sriov-cni/attach/expected.h"
 #include "sriov-cni/attach/locks.h"
 #include "sriov-cni/attach/pending.h"
 #include "sriov-cni/config/cni_error.h"
@@ -24,8 +25,13 @@ void append(Problems& to, const std::string& interface, const Problems& more) {
   for (const auto& problem : more) to.push_back(interface + ": " + problem);
 }
 
+bool is_in(const std::string& sandbox, const os::NetNs& pod) {
+  const auto netns = os::NetNs::open(sandbox);
+  return netns && netns->inode() == pod.inode();
+}
+
 // What ADD answered, with what plugins behind us have changed since.
-void adopt(const CniResult& previous, Record& record, Problems& problems) {
+void adopt(const CniResult& previous, const os::NetNs& pod, Record& record, Problems& problems) {
   const auto& name = record.key.interface;
   const auto found =
       std::find_if(previous.interfaces.begin(), previous.interfaces.end(),
@@ -34,6 +40,11 @@ void adopt(const CniResult& previous, Record& record, Problems& problems) {
   if (found == previous.interfaces.end()) {
     if (!previous.interfaces.empty()) problems.push_back(name + ": prevResult doesn't have it");
     return;
+  }
+  // The runtime's own path to it may have gone since ADD, as may have been what it said then.
+  if (found->sandbox != record.netns && !is_in(found->sandbox, pod)) {
+    problems.push_back(name + ": prevResult says sandbox " + found->sandbox.substr(0, 200) +
+                       ", which isn't the pod's namespace");
   }
   if (const auto mac = MacAddr::parse(found->mac); mac && *mac != record.mac) {
     record.mac = *mac;
@@ -50,7 +61,10 @@ void adopt(const CniResult& previous, Record& record, Problems& problems) {
 }
 
 Status check_port(Context& context, Record record, const os::NetNs& pod, Problems& problems) {
-  if (context.config.previous) adopt(*context.config.previous, record, problems);
+  if (const auto& previous = context.config.previous) {
+    adopt(*previous, pod, record, problems);
+    record.result = expected(*previous, record);
+  }
   const auto& name = record.key.interface;
   SLUICE_TRY(const auto port, record.kind == PortKind::kVeth ? check_veth(record, pod)
                                                              : check_vf(context.nics, record, pod));
@@ -63,7 +77,10 @@ Status check_port(Context& context, Record record, const os::NetNs& pod, Problem
 
 Status check_addresses(Context& context, const Record& record) {
   if (record.ipam.kind == IpamKind::kNone) return {};
-  SLUICE_TRY(const auto ipam, make_ipam(record.ipam, kIpamDeadline));
+  auto source = record.ipam;
+  // A delegate has what the runtime says now, with its prevResult.
+  if (source.kind == IpamKind::kDelegate) source.text = context.config.text;
+  SLUICE_TRY(const auto ipam, make_ipam(source, kIpamDeadline));
   return ipam->check(ipam_owner(context, record, context.call.netns), record.result);
 }
 
@@ -76,7 +93,7 @@ Status check_engine(Context& context, const Record& record) {
   }
   SLUICE_TRY(const auto attachment, to_attachment(record));
   SLUICE_TRY(const auto problem,
-             EngineClient(record.engine_socket, context.engine_time).check(attachment));
+             EngineClient(record.engine_socket, context.time_for_engine()).check(attachment));
   if (problem.empty()) return {};
   return cni_fail(kCheckFailed, record.key.interface + ": the offload engine says: " + problem);
 }

@@ -2,6 +2,8 @@
 // What all parts of one call work with.
 #pragma once
 
+#include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -26,6 +28,13 @@ struct Subject {
   void add(const Record& record);
 };
 
+// By when an ADD or DEL is over, so that no runtime (60 s, some) ends it within its own undoing.
+inline constexpr Duration kCallEnds = std::chrono::seconds(55);
+// What of it an ADD keeps back: a delegate's DEL and a VF that has to be waited for.
+inline constexpr Duration kUndoingTime = std::chrono::seconds(20);
+// Whatever comes last is tried all the same.
+inline constexpr Duration kLeastTime = std::chrono::seconds(1);
+
 struct Context {
   NetConfig config;
   Invocation call;
@@ -35,7 +44,17 @@ struct Context {
   std::uint64_t reclaimed = 0;  // by GC and repair, for the statistics
   Subject subject = {};
   EngineTime engine_time = {};
+  Duration ends = Duration::max();  // of what the call does now, after its begin
 
+  // `wanted`, or what is left of the call's time.
+  Duration at_most(Duration wanted) const {
+    return std::min(wanted, std::max(kLeastTime, ends - times.total()));
+  }
+  // For an EngineClient.
+  EngineTime& time_for_engine() {
+    engine_time.left = at_most(engine_time.left);
+    return engine_time;
+  }
   AttachmentKey key() const { return {call.container_id, call.interface}; }
 };
 

@@ -138,6 +138,8 @@ bool is_away(const Error& error) {
          (error.code == Code::kUnavailable || error.code == Code::kTimeout);
 }
 
+bool is_gone(const Error& error) { return is_away(error) && error.code == Code::kUnavailable; }
+
 Result<NodeFacts> EngineClient::node_facts() const {
   api::Request request;
   request.mutable_node_info();

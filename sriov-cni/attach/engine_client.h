@@ -54,6 +54,8 @@ Result<Attachment> to_attachment(const Record& record);
 std::string attach_request_bytes(const Attachment& attachment);  // a serialized AttachRequest
 
 bool is_away(const Error& error);
+// Away, and not only slow: there is nobody that may be doing it.
+bool is_gone(const Error& error);
 
 // What one call of ours has left for the engine.
 struct EngineTime {

@@ -37,7 +37,7 @@ Status know_node(Context& context, Plan& plan) {
   plan.place = {config.sysfs_root, config.vf_control_socket, config.baseline_dir};
   plan.mtu = config.mtu;
   if (config.engine == EngineUse::kNever) return {};
-  auto facts = EngineClient(config.engine_socket, context.engine_time).node_facts();
+  auto facts = EngineClient(config.engine_socket, context.time_for_engine()).node_facts();
   if (facts) {
     plan.engine = EngineState::kTold;
     plan.facts = std::move(*facts);
@@ -80,10 +80,12 @@ Status undo_leftovers(Context& context, const Journal& journal, const std::vecto
     SLUICE_TRY(found, journal.load(call.id_of(port.interface)));
   }
   if (!found) return {};
-  // A VF for user space has no name in the pod that would be taken.
-  if (found->stage == Stage::kAttached && found->kind == PortKind::kUserSpace &&
-      living_namespace(*found, call.netns)) {
-    return cni_fail(kInvalidEnvironment, "attachment " + found->id() + " exists already");
+  // Its name in the pod says nothing: the pod may have renamed it, and a VF for user space has
+  // none.
+  if (found->stage == Stage::kAttached && living_namespace(*found, call.netns)) {
+    return cni_fail(kInvalidEnvironment, "attachment " + found->id() +
+                                             " exists already, of a pod that lives; its DEL must "
+                                             "come before another ADD");
   }
   auto undone = Undoer(context, journal).attachment(context.key(), "");
   if (undone) return {};
@@ -122,14 +124,13 @@ Record new_record(const Context& context, const Plan& plan, const Wanted& wanted
   record.network_reference = config.network_reference;
   record.pod = call.pod;
   record.pod_uid = call.pod_uid;
+  if (call.args.size() <= kMaxArgs) record.args = call.args;
   record.netns = call.netns;
   record.netns_inode = plan.pod.inode();
   record.boot = boot;
   record.engine = plan.engine;
   if (plan.engine != EngineState::kNone) record.engine_socket = config.engine_socket;
-  if (config.engine == EngineUse::kOptional && plan.facts) {
-    record.pending_directory = plan.facts->pending_directory;
-  }
+  if (plan.facts) record.pending_directory = plan.facts->pending_directory;
   record.given = wanted.given;
   record.given_by = wanted.given_by;
   record.claim = wanted.claim;

@@ -81,6 +81,10 @@ Status Undoer::what_is_known(const AttachmentKey& key, const std::string& netns)
 
 Status Undoer::one(Record record, const os::NetNs* pod, const std::string& netns) {
   FirstError first;
+  // A lease can be given back through the port only while that is in the pod.
+  const bool release_first =
+      port_comes_first(record) && pod != nullptr && record.stage != Stage::kPortReturned;
+  if (release_first) first.keep(release_timed(record, netns));
   auto told = context_.times.time(Step::kEngine, [&] { return tell_engine(record); });
   if (told) record.engine = EngineState::kNone;
   first.keep(std::move(told));
@@ -90,9 +94,7 @@ Status Undoer::one(Record record, const os::NetNs* pod, const std::string& netns
     if (back) record.stage = Stage::kPortReturned;
     first.keep(std::move(back));
   }
-  if (first.ok()) {
-    first.keep(context_.times.time(Step::kIpam, [&] { return release(record, netns); }));
-  }
+  if (first.ok() && !release_first) first.keep(release_timed(record, netns));
   remove_device_info(record.device_info_file);
   return context_.times.time(Step::kJournal, [&]() -> Status {
     if (first.ok()) first.keep(journal_.forget_holder(record));
@@ -112,24 +114,33 @@ void Undoer::remove_device_info(const std::string& file) {
   }
 }
 
-Status Undoer::tell_engine(const Record& record) {
+Status Undoer::tell_engine(const Record& record, bool known) {
   if (record.engine == EngineState::kNone) return {};
   bool waiting = false;
   if (!record.pending_directory.empty()) {
     SLUICE_TRY(waiting, take_pending_back(record.pending_directory, id_hash(record.id())));
   }
+  auto detached = detach(record);
+  if (detached || record.pending_directory.empty()) return detached;
+  // One that is only slow has nothing of what was still waiting for it; else it may have rules.
+  const bool may_wait = waiting && record.engine == EngineState::kPending;
+  const bool left = (known && is_gone(detached.error())) || (may_wait && is_away(detached.error()));
+  if (!left) return detached;
+  context_.log.warn("the offload engine is away: it detaches this when it comes back",
+                    {{"id", record.id()}, {"directory", record.pending_directory}});
+  return leave_withdrawal(record.pending_directory, record.id());
+}
+
+Status Undoer::detach(const Record& record) {
   // The first version's records don't say whose engine's they are: there was one.
   const auto& socket =
       record.engine_socket.empty() ? context_.config.engine_socket : record.engine_socket;
-  auto detached = EngineClient(socket, context_.engine_time).detach(record.id());
-  const bool may_wait = waiting && record.engine == EngineState::kPending;
-  if (detached || !may_wait || !is_away(detached.error())) return detached;
-  return leave_withdrawal(record.pending_directory, record.id());
+  return EngineClient(socket, context_.time_for_engine()).detach(record.id());
 }
 
 Status Undoer::return_port(const Record& record, const os::NetNs* pod, PortTimes& times) {
   if (record.kind == PortKind::kVeth) return delete_veth(record);
-  SLUICE_CHECK_OK(return_vf(context_.nics, record, pod, kReturnPatience, &times));
+  SLUICE_CHECK_OK(return_vf(context_.nics, record, pod, context_.at_most(kReturnPatience), &times));
   // Only a hint for a pod of the same name; nothing fails without it.
   if (auto kept = journal_.remember(record, unix_seconds()); !kept) {
     context_.log.warn("could not note a VF's last use",
@@ -146,8 +157,12 @@ Status Undoer::release(const Record& record, const std::string& netns) {
       find_plugin(source.type, context_.call.plugin_path)) {
     source.plugin_path = context_.call.plugin_path;
   }
-  SLUICE_TRY(const auto ipam, make_ipam(source, kIpamDeadline));
+  SLUICE_TRY(const auto ipam, make_ipam(source, context_.at_most(kIpamDeadline)));
   return ipam->del(ipam_owner(context_, record, netns));
+}
+
+Status Undoer::release_timed(const Record& record, const std::string& netns) {
+  return context_.times.time(Step::kIpam, [&] { return release(record, netns); });
 }
 
 Status Undoer::delegates_del(const AttachmentKey& key, const std::string& netns) {
@@ -184,7 +199,7 @@ void Undoer::tell_engine_of_unknown(const AttachmentKey& key) {
   if (const auto facts = cached_facts(config.state_dir, config.engine_socket)) {
     record.pending_directory = facts->pending_directory;
   }
-  auto told = context_.times.time(Step::kEngine, [&] { return tell_engine(record); });
+  auto told = context_.times.time(Step::kEngine, [&] { return tell_engine(record, false); });
   if (told) return;
   context_.log.warn("the offload engine isn't told of what was never added",
                     {{"id", key.id()}, {"why", told.error()}});

@@ -131,9 +131,12 @@ Result<std::vector<Wanted>> wanted_ports(const NetConfig& config, const Invocati
   const DeviceClient plugin(config.device_plugin_socket);
   SLUICE_TRY(auto found, plugin.devices_of(call.pod_namespace, call.pod_name));
   if (!found) {
-    if (!required) return only_veth(call.interface);
+    // A network of a resource has been given VFs by a device plugin: it is only away.
+    if (!required && config.resource.empty()) return only_veth(call.interface);
     return cni_fail(kTryAgainLater, "there is no device plugin at " + config.device_plugin_socket +
-                                        ", and the configuration says devicePlugin 'required'");
+                                        ", and the configuration says " +
+                                        (required ? std::string("devicePlugin 'required'")
+                                                  : "resourceName '" + config.resource + "'"));
   }
   SLUICE_TRY(const auto holders, holders_of(found->devices, journal));
   auto selection = select_own(found->devices, {call.pod, call.pod_uid, found->instance}, holders);

@@ -7,11 +7,12 @@
 // result at all (0.1.0, 0.2.0 without any address) is an error: ask can_say() before anything is
 // touched. Bounded: at most 256 interfaces, addresses and routes each. Zero for a route's mtu,
 // advmss and priority is unset, as in the specification's own library.
-// Source: CNI SPEC section 5 "Result Types" of 0.2.0, 0.3.1, 0.4.0, 1.0.0 and 1.1.0: mtu, pciID,
-// socketPath of an interface and mtu, advmss, priority, table, scope of a route came with 1.1.0;
+// Source: CNI SPEC section 5 "Result Types" of 0.2.0, 0.3.1, 0.4.0, 1.0.0 and 1.1.0, and what the
+// specification's own library makes of it: mtu, pciID, socketPath of an interface from 1.0.0 on;
 // 0.3.x and 0.4.0 have "version" in ips and always "dns"; 0.1.0 and 0.2.0 have ip4 and ip6, one
-// address each. A route that another table or scope link makes what it is can't be said before
-// 1.1.0: without these it would be another route, so it is left out.
+// address each, with the routes of its family. A route's mtu, advmss, priority, table and scope
+// came with 1.1.0, but are read and written in every version: a chain of older ones passes routes
+// on as they are, and one without its table or scope would be another route.
 #pragma once
 
 #include <cstdint>

@@ -13,15 +13,12 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::uint32_t kMainTable = 254;   // RT_TABLE_MAIN
-constexpr std::uint8_t kScopeUniverse = 0;  // RT_SCOPE_UNIVERSE
-
 // What the versions' shapes differ in.
 struct Shape {
   bool families = false;        // ip4 and ip6 instead of lists
   bool family_numbers = false;  // ips have a "version"
   bool always_dns = false;
-  bool details = false;  // what came with 1.1.0
+  bool details = false;  // an interface's mtu, socketPath, pciID
 };
 
 Shape shape_of(std::string_view version) {
@@ -29,7 +26,7 @@ Shape shape_of(std::string_view version) {
   out.families = version == "0.1.0" || version == "0.2.0";
   out.family_numbers = !out.families && version < "1";
   out.always_dns = out.family_numbers;
-  out.details = version == "1.1.0";
+  out.details = version >= "1";
   return out;
 }
 
@@ -64,22 +61,14 @@ Json address_json(const CniAddress& address, const Shape& shape) {
   return out;
 }
 
-// Without the details, is it still the same route?
-bool plain(const CniRoute& route) {
-  const bool other_table = route.table.value_or(kMainTable) != kMainTable;
-  return !other_table && (route.gateway || route.scope.value_or(kScopeUniverse) == kScopeUniverse);
-}
-
-Json routes_json(const std::vector<CniRoute>& routes, const Shape& shape,
-                 std::optional<bool> only_v6) {
+// Whole in every version: without its table, say, it would be another route to the plugins behind.
+Json routes_json(const std::vector<CniRoute>& routes, std::optional<bool> only_v6) {
   Json out = Json::array();
   for (const auto& route : routes) {
     if (only_v6 && route.destination.address.v6 != *only_v6) continue;
-    if (!shape.details && !plain(route)) continue;
     Json& one = out.emplace_back(Json::object());
     one["dst"] = route.destination.to_string();
     if (route.gateway) one["gw"] = route.gateway->to_string();
-    if (!shape.details) continue;
     put_number(one, "mtu", route.mtu);
     put_number(one, "advmss", route.advmss);
     put_number(one, "priority", route.priority);
@@ -98,7 +87,7 @@ Json dns_json(const CniDns& dns) {
   return out;
 }
 
-void put_families(Json& out, const CniResult& result, const Shape& shape) {
+void put_families(Json& out, const CniResult& result) {
   for (const bool v6 : {false, true}) {
     const auto first = std::find_if(result.addresses.begin(), result.addresses.end(),
                                     [&](const auto& a) { return a.address.address.v6 == v6; });
@@ -106,7 +95,7 @@ void put_families(Json& out, const CniResult& result, const Shape& shape) {
     Json family;
     family["ip"] = first->address.to_string();
     if (first->gateway) family["gateway"] = first->gateway->to_string();
-    auto routes = routes_json(result.routes, shape, v6);
+    auto routes = routes_json(result.routes, v6);
     if (!routes.empty()) family["routes"] = std::move(routes);
     out[v6 ? "ip6" : "ip4"] = std::move(family);
   }
@@ -116,7 +105,7 @@ void put_lists(Json& out, const CniResult& result, const Shape& shape) {
   Json interfaces = Json::array(), addresses = Json::array();
   for (const auto& one : result.interfaces) interfaces.push_back(interface_json(one, shape));
   for (const auto& one : result.addresses) addresses.push_back(address_json(one, shape));
-  auto routes = routes_json(result.routes, shape, std::nullopt);
+  auto routes = routes_json(result.routes, std::nullopt);
   if (!interfaces.empty()) out["interfaces"] = std::move(interfaces);
   if (!addresses.empty()) out["ips"] = std::move(addresses);
   if (!routes.empty()) out["routes"] = std::move(routes);
@@ -143,7 +132,7 @@ Result<std::string> print_result(std::string_view version, const CniResult& resu
   Json out;
   out["cniVersion"] = version;
   if (shape.families) {
-    put_families(out, result, shape);
+    put_families(out, result);
   } else {
     put_lists(out, result, shape);
   }

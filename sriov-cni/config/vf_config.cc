@@ -190,7 +190,10 @@ Status read_vf(const Sources& from, NetConfig& out) {
   std::optional<bool> user_space;
   SLUICE_CHECK_OK(from.config.flag("vfioPciMode", user_space));
   vf.user_space_only = user_space.value_or(false);
-  return {};
+  if (!vf.user_space_only || !out.mtu) return {};
+  return from.config.bad("mtu",
+                         "but vfioPciMode is on, and a VF for user space has no netdev to "
+                         "set it on; allowed with it is 0 for unset");
 }
 
 }  // namespace sluice::cni

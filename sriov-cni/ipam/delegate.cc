@@ -26,8 +26,6 @@ constexpr std::size_t kMaxOutput = std::size_t{1} << 20U;  // run_program cuts t
 constexpr std::size_t kMaxTalk = std::size_t{64} << 10U;
 constexpr std::size_t kMaxMessage = 4096;
 constexpr std::size_t kMaxPlugin = 255;
-// A runtime's patience with an ADD that failed already is short.
-constexpr Duration kCleanUp = std::chrono::seconds(10);
 
 // Which versions know a verb.
 struct Version {
@@ -104,15 +102,7 @@ class Delegate : public Ipam {
 
   Result<CniResult> add(const IpamOwner& owner) override {
     SLUICE_TRY(const auto configuration, read_configuration(source_.text));
-    auto result = ask_for_addresses(owner, configuration.version);
-    if (result) return result;
-    // What the ADD has reserved, if anything, is the plugin's to know. The ADD's error counts.
-    auto undone = call(Verb::kDel, &owner, source_.text, std::min(deadline_, kCleanUp));
-    auto error = std::move(result).error();
-    if (!undone) {
-      error.context.push_back("undoing it: " + undone.error().to_string());
-    }
-    return fail(std::move(error));
+    return ask_for_addresses(owner, configuration.version);
   }
 
   Status del(const IpamOwner& owner) override {

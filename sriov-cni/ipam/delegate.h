@@ -2,8 +2,8 @@
 // IPAM plugins of others, run as the CNI specification wants.
 //
 // Contract: found by name in the absolute folders of CNI_PATH; has the configuration on stdin, the
-// call's CNI_* variables, PATH and the trace context in its environment, and nothing else. A failed
-// ADD, and one without an address, is followed by the plugin's DEL.
+// call's CNI_* variables, PATH and the trace context in its environment, and nothing else. What a
+// failed ADD, or one without an address, has reserved is left to the caller's del().
 // Errors: a plugin's error object keeps its code; its message is followed by its details.
 // Source: CNI SPEC 1.1.0 sections 4 "Plugin Delegation" and 5 "Error".
 #pragma once

@@ -52,7 +52,8 @@ struct IpamOwner {
 class Ipam {
  public:
   virtual ~Ipam() = default;
-  // At least one address; no interfaces. Nothing is left of what failed.
+  // At least one address; no interfaces. Nothing is left of what failed, but where a plugin was
+  // asked: what it has reserved is its to know, so its del() must follow.
   virtual Result<CniResult> add(const IpamOwner& owner) = 0;
   virtual Status del(const IpamOwner& owner) = 0;
   // That the owner has exactly `addresses`.

@@ -355,6 +355,10 @@ Result<Record> read_all(const Json& json) {
   }
   out.pod = json.at("pod").get<std::string>();
   out.pod_uid = json.at("podUid").get<std::string>();
+  // Records of before don't have it.
+  if (json.contains("args")) out.args = json.at("args").get<std::string>();
+  // A hint for delegates: what can't be kept is none, and no reason to lose the record.
+  if (out.args.size() > kMaxArgs) out.args.clear();
   out.netns = json.at("netns").get<std::string>();
   SLUICE_CHECK_OK(read_number(json, "netnsInode", out.netns_inode));
   out.boot = json.at("boot").get<std::string>();
@@ -399,6 +403,7 @@ std::string print_fields(const Record& record) {
   if (!record.network_reference.empty()) out["networkReference"] = record.network_reference;
   out["pod"] = record.pod;
   out["podUid"] = record.pod_uid;
+  if (!record.args.empty() && record.args.size() <= kMaxArgs) out["args"] = record.args;
   out["netns"] = record.netns;
   out["netnsInode"] = record.netns_inode;
   out["boot"] = record.boot;

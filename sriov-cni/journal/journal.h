@@ -3,7 +3,8 @@
 //
 // Contract: save() has reached the disk when it returns (temporary file, fsync, rename, fsync of
 // the directory). A file that can't be read as a record is never deleted by reading it: load()
-// gives an Error and damaged() lists it, set_aside() moves it out of the way under another name.
+// gives an Error and load_all() lists it as damaged, set_aside() moves it out of the way under
+// another name.
 // Threading: any number of processes; who changes a record holds its attachment's lock (locks.h).
 #pragma once
 

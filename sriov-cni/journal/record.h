@@ -6,6 +6,7 @@
 // have been done), again when ADD has succeeded (kAttached), and removed when nothing is left.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -69,6 +70,7 @@ struct Record {
   std::string network;            // the configuration's name
   std::string network_reference;  // "<namespace>/<name>" of its object; empty: not said
   std::string pod, pod_uid;       // "<namespace>/<name>"; empty UID: not known
+  std::string args;               // CNI_ARGS, for delegates; empty: none, or longer than kMaxArgs
   std::string netns;              // where the runtime said that it is
   std::uint64_t netns_inode = 0;  // of the pod's namespace: its identity, with
   std::string boot;               // the boot's id: inode numbers are given again after it
@@ -100,6 +102,8 @@ struct Record {
   // Put on a link as its alias while it is a pod's: found by it whatever the pod calls it.
   std::string alias() const;
 };
+
+inline constexpr std::size_t kMaxArgs = 4096;  // bytes
 
 inline constexpr std::string_view kAliasPrefix = "sluice:";
 

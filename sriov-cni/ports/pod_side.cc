@@ -33,11 +33,22 @@ struct Ipv6 {
   bool optimistic = false;  // addresses can be
 };
 
-// In the pod's namespace. A router on its segment would be the engine or the fabric that IPAM knows
-// of; advertisements of anybody else aren't welcome.
-Ipv6 set_ipv6_up(const std::string& interface, bool has_addresses) {
+// Whether links that are yet to come take router advertisements; by the descriptor it is the pod's
+// from wherever it is written. Empty: no IPv6, or a namespace that can't be entered, which shows
+// with the next step.
+os::UniqueFd open_default_accept_ra(const os::NetNs& pod) {
+  os::UniqueFd out;
+  [[maybe_unused]] const auto entered = pod.run_in([&]() -> Status {
+    out = os::UniqueFd(::open("/proc/sys/net/ipv6/conf/default/accept_ra", O_RDWR | O_CLOEXEC));
+    return {};
+  });
+  return out;
+}
+
+// In the pod's namespace.
+Ipv6 set_ipv6_up(const std::string& interface, bool has_addresses, const PodRules& rules) {
   Ipv6 out;
-  write_ipv6_sysctl(interface, "accept_ra", "0");
+  if (rules.refuse_advertisements) write_ipv6_sysctl(interface, "accept_ra", "0");
   if (!has_addresses) return out;
   write_ipv6_sysctl("lo", "disable_ipv6", "0");
   write_ipv6_sysctl(interface, "disable_ipv6", "0");
@@ -84,12 +95,28 @@ std::optional<os::NetNs> living_namespace(const Record& record, const std::strin
   return std::nullopt;
 }
 
-void refuse_router_advertisements(const os::NetNs& pod) {
-  // Without IPv6 there are none. A namespace that can't be entered shows with the next step.
-  [[maybe_unused]] const auto entered = pod.run_in([]() -> Status {
-    write_ipv6_sysctl("default", "accept_ra", "0");
-    return {};
-  });
+PodRules pod_rules(Dialect dialect, const Record& record) {
+  PodRules out;
+  const bool ours = dialect == Dialect::kSluice;
+  const bool routed =
+      record.engine != EngineState::kNone || (ours && record.ipam.kind != IpamKind::kNone);
+  out.refuse_advertisements = routed && record.kind != PortKind::kUserSpace;
+  out.routes_beside = !ours;
+  return out;
+}
+
+Status bring_link_in(const os::NetNs& pod, const PodRules& rules,
+                     const std::function<Status()>& bring) {
+  if (!rules.refuse_advertisements) return bring();
+  const auto accept_ra = open_default_accept_ra(pod);
+  char before[16];
+  const auto size = accept_ra ? ::pread(accept_ra.get(), before, sizeof before, 0) : -1;
+  if (size <= 0 || ::pwrite(accept_ra.get(), "0", 1, 0) != 1) return bring();
+  auto brought = bring();
+  // It took a value, and takes the one that it had.
+  [[maybe_unused]] const auto back =
+      ::pwrite(accept_ra.get(), before, static_cast<std::size_t>(size), 0);
+  return brought;
 }
 
 Status check_name_is_free(const os::NetNs& pod, const std::string& interface) {
@@ -105,11 +132,11 @@ Status check_name_is_free(const os::NetNs& pod, const std::string& interface) {
   return link.error().code == Code::kNotFound ? Status{} : fail(link.error());
 }
 
-Status configure_pod(const os::NetNs& pod, const std::string& interface,
-                     const CniResult& addresses) {
+Status configure_pod(const os::NetNs& pod, const std::string& interface, const CniResult& addresses,
+                     const PodRules& rules) {
   Ipv6 ipv6;
   SLUICE_CHECK_OK(pod.run_in([&]() -> Status {
-    ipv6 = set_ipv6_up(interface, has_ipv6(addresses));
+    ipv6 = set_ipv6_up(interface, has_ipv6(addresses), rules);
     return {};
   }));
   SLUICE_TRY(auto there, netlink::Rtnl::open_in(pod));
@@ -120,7 +147,9 @@ Status configure_pod(const os::NetNs& pod, const std::string& interface,
   for (const auto& address : addresses.addresses) {
     wanted.push_back(pod_address(address, link.index, ipv6));
   }
-  auto configured = there.configure(wanted, pod_routes(addresses, link.index));
+  auto routes = pod_routes(addresses, link.index);
+  for (auto& route : routes) route.beside = rules.routes_beside;
+  auto configured = there.configure(wanted, routes);
   if (configured) return {};
   return fail(std::move(configured).error().with("configuring " + interface + " in the pod"));
 }

@@ -2,7 +2,6 @@
 #include "sriov-cni/ports/veth.h"
 
 #include "common/netlink/rtnetlink.h"
-#include "sriov-cni/ports/pod_side.h"
 
 namespace sluice::cni {
 namespace {
@@ -42,7 +41,6 @@ Status make_veth(const Record& record, const os::NetNs& pod) {
   if (record.mtu != 0) host.mtu = inside.mtu = record.mtu;
   inside.netns_fd = pod.fd();
   host.up = inside.up = true;
-  refuse_router_advertisements(pod);
   auto made = here.add_veth(host, inside);
   if (made) return {};
   return fail(std::move(made).error().with("making the veth " + record.veth + " with " +

@@ -44,12 +44,22 @@ struct NicPlace {
   std::string baseline_dir;       // of nic::BaselineStore
 };
 
+// What VfHome is by. A VF that is proven clean is at home as it is: whoever changed its MAC or MTU
+// on the host since the baseline was taken finds them again. It has a link here, under its name at
+// home and without an attachment's alias; that no record has it is for the caller to know.
+enum class HomeBy : std::uint8_t {
+  kBaseline,  // it may be dirty, or has no netdev to tell by
+  kLink,      // clean; the attributes are the baseline's until describe_vf() asks the PF
+  kNow,       // there was no baseline: all of it was read just now, and recorded
+};
+
 struct FoundVf {
   nic::Pf pf;
   nic::Vf vf;
   PortKind kind = PortKind::kNetdev;
   std::optional<netlink::Link> link;  // of kNetdev, in this namespace
-  VfHome home;  // from the baseline; where there is none, one is taken now and recorded
+  VfHome home;
+  HomeBy home_by = HomeBy::kBaseline;
   std::vector<netlink::RdmaLink> rdma;  // of this VF
   netlink::RdmaMode rdma_mode = netlink::RdmaMode::kShared;
 };
@@ -68,7 +78,9 @@ Result<std::optional<std::string>> why_no_interface(const std::string& sysfs_roo
 // What this VF, its driver and the system can't do of a wish; each message names the key.
 Status check_wish(const FoundVf& found, const VfWish& wish);
 
-// Fills the record's part about the VF: kind, vf, wish, rdma, mac and mtu where not set yet.
+// Fills the record's part about the VF: kind, vf, wish, rdma, mac and mtu where not set yet. Where
+// the PF will be asked for something, a clean VF's attributes at home are what the PF says now; a
+// simulated one's always are its baseline's.
 void describe_vf(const FoundVf& found, const VfWish& wish, Record& record);
 
 // `record` must have been saved.

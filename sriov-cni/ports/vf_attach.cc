@@ -4,7 +4,6 @@
 #include "common/nic/vf_control.h"
 #include "common/nic/vlan_trunk.h"
 #include "sriov-cni/ports/own_link.h"
-#include "sriov-cni/ports/pod_side.h"
 #include "sriov-cni/ports/vf.h"
 #include "sriov-cni/ports/vf_rdma.h"
 #include "sriov-cni/ports/vf_restore.h"
@@ -17,10 +16,11 @@ using netlink::Link;
 using netlink::LinkChange;
 using netlink::Rtnl;
 
-bool has_mac_in_the_way(const FoundVf& found) {
-  const auto& mac = found.home.attributes.mac;
-  if (!mac) return false;
-  return !mac->is_zero() || (found.link && has_any_alias(*found.link));
+// Unless it is known that there is none (describe_vf()): what a baseline says of a VF that may be
+// dirty can have changed since.
+bool may_have_mac_in_the_way(const FoundVf& found, const Record& record) {
+  const auto& mac = record.vf->attributes.mac;
+  return found.home_by == HomeBy::kBaseline || !mac || !mac->is_zero();
 }
 
 Status set_attributes(const FoundVf& found, const Record& record) {
@@ -29,7 +29,7 @@ Status set_attributes(const FoundVf& found, const Record& record) {
   if (asks_mac(record)) {
     if (found.kind == PortKind::kUserSpace) {
       wish.mac = record.mac;
-    } else if (has_mac_in_the_way(found)) {
+    } else if (may_have_mac_in_the_way(found, record)) {
       wish.mac = MacAddr{};
     }
   }
@@ -118,7 +118,6 @@ Status attach_vf(const FoundVf& found, const Record& record, const os::NetNs& po
   SLUICE_TRY(const auto link, prepare_link(found, record));
   // Looked for while its netdev is here.
   SLUICE_TRY(const auto rdma, rdma_to_move(found, record, link.index));
-  refuse_router_advertisements(pod);
   SLUICE_CHECK_OK(move_in(link, record, pod));
   SLUICE_CHECK_OK(timed(times, &PortTimes::pf, [&] { return confirm_mac(found, record); }));
   if (rdma.empty()) return {};

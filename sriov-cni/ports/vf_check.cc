@@ -109,7 +109,7 @@ Status check_link(const Record& record, const os::NetNs& pod, Differences& out) 
          "'" + record.key.interface + "'");
   }
   compare_link(record, *link, out);
-  SLUICE_TRY(const auto missing, missing_rdma(record.rdma, pod));
+  SLUICE_TRY(const auto missing, missing_rdma(record.rdma, link->index, pod));
   for (const auto& name : missing) out.push_back("RDMA device " + name + " isn't in the pod");
   return {};
 }

@@ -95,7 +95,9 @@ Result<FoundVf> find_vf(Nics& nics, const NicPlace& place, const nic::PciAddress
   } else {
     SLUICE_TRY(out.link, find_link(out.vf));
   }
-  SLUICE_TRY(out.home, find_home(place, out.pf, out.vf, out.link));
+  SLUICE_TRY(auto home, find_home(place, out.pf, out.vf, out.link));
+  out.home = std::move(home.home);
+  out.home_by = home.by;
   SLUICE_TRY(const auto root, os::Root::open(place.sysfs_root));
   SLUICE_TRY(auto rdma,
              rdma_of(root, address.to_string(), out.link ? out.link->index : netlink::IfIndex{}));

@@ -14,12 +14,23 @@
 
 namespace sluice::cni {
 
-// `link`: of a VF with a netdev. Where there is no baseline one is taken now and recorded, but
-// never of a VF that still carries an attachment's alias: Code::kPrecondition.
-Result<VfHome> find_home(const NicPlace& place, const nic::Pf& pf, const nic::Vf& vf,
-                         const std::optional<netlink::Link>& link);
+struct FoundHome {
+  VfHome home;
+  HomeBy by = HomeBy::kBaseline;
+};
 
-// The baseline that is recorded of this very VF. Code::kNotFound when there is none.
+// `link`: of a VF with a netdev. A baseline that is there is never changed. Where there is none one
+// is taken now and recorded. A VF that still carries an attachment's alias, and whose name, MAC and
+// MTU no baseline says: Code::kPrecondition.
+Result<FoundHome> find_home(const NicPlace& place, const nic::Pf& pf, const nic::Vf& vf,
+                            const std::optional<netlink::Link>& link);
+
+// As the PF says them now; empty where it can't say them.
+Result<nic::VfAttributes> attributes_now(const nic::Pf& pf, const nic::Vf& vf,
+                                         const std::string& vf_control_socket);
+
+// The baseline that is recorded of this very VF, and of no other generation of it. Code::kNotFound
+// when there is none.
 Result<nic::Baseline> baseline_of(const NicPlace& place, const nic::Pf& pf, const nic::Vf& vf);
 VfHome home_by_baseline(const NicPlace& place, const nic::Baseline& baseline);
 

@@ -208,6 +208,15 @@ Status bring_rdma_back(const Homeward& homeward, const os::NetNs& pod) {
   return bring_rdma_home(homeward.rdma, netdev, pod);
 }
 
+// One that came home by itself, as its namespace died.
+Status name_rdma_again(const Homeward& homeward) {
+  SLUICE_TRY(const auto root, os::Root::open(homeward.home.sysfs_root));
+  SLUICE_TRY(auto here, Rtnl::open());
+  const auto link = here.link(homeward.home.name);
+  return name_rdma_at_home(root, homeward.home.pci, link ? link->index : netlink::IfIndex{},
+                           homeward.rdma);
+}
+
 // GUIDs are taken when the driver starts, by a netdev that is a new one then.
 Status rebind_at_home(Nics& nics, const Homeward& homeward) {
   SLUICE_TRY(const auto now, nics.vf(homeward.home.sysfs_root, homeward.address));
@@ -316,6 +325,9 @@ Status bring_back(Nics& nics, const Homeward& homeward, const os::NetNs* pod, Du
   }
   if (found.link) first.keep(bring_link_back(nics, homeward, found, pod, patience));
   if (before && homeward.rebind) first.keep(rebind_at_home(nics, homeward));
+  if (found.link && pod == nullptr && !homeward.rdma.empty()) {
+    first.keep(timed(homeward.times, &PortTimes::rdma, [&] { return name_rdma_again(homeward); }));
+  }
   if (const auto after = nics.vf(root, homeward.address)) {
     first.keep(timed(homeward.times, &PortTimes::pf,
                      [&] { return give_mac_back(homeward, *after->pf, after->vf); }));

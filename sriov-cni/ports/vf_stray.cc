@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "common/nic/drivers.h"
 #include "common/nic/vf_control.h"
 #include "sriov-cni/ports/vf.h"
 #include "sriov-cni/ports/vf_home.h"
@@ -24,12 +25,10 @@ const Link* link_of(const std::vector<Link>& links, const nic::Vf& vf) {
   return found == links.end() ? nullptr : &*found;
 }
 
-std::vector<std::string> differences_of(const Link& link, const Result<nic::Baseline>& baseline) {
+std::vector<std::string> differences_of(const Link& link, const nic::Baseline* baseline) {
   std::vector<std::string> out;
   if (has_any_alias(link)) out.push_back("has the alias '" + link.alias + "' of an attachment");
-  if (!baseline) {
-    out.push_back("no baseline: " + baseline.error().to_string());
-  } else if (baseline->netdev) {
+  if (baseline != nullptr && baseline->netdev) {
     const auto& was = *baseline->netdev;
     if (link.name != was.name) out.push_back("name is '" + link.name + "', was '" + was.name + "'");
     if (link.mac != was.mac) {
@@ -41,8 +40,29 @@ std::vector<std::string> differences_of(const Link& link, const Result<nic::Base
   }
   if (link.promiscuous) out.push_back("is promiscuous");
   if (link.all_multicast) out.push_back("takes all multicast");
+  return out;
+}
+
+std::vector<std::string> all_differences(const Link& link, const Result<nic::Baseline>& baseline) {
+  auto out = differences_of(link, baseline ? &*baseline : nullptr);
+  if (!baseline) out.push_back("no baseline: " + baseline.error().to_string());
   if (link.xdp) out.push_back("has an XDP program");
   return out;
+}
+
+// Not its XDP program: one that a link of its own holds is that link's owner's to take off.
+Status check_is_home(Nics& nics, const NicPlace& place, const nic::Baseline& baseline) {
+  const auto now = nics.vf(place.sysfs_root, baseline.vf);
+  if (!now) return {};  // gone since
+  SLUICE_TRY(auto here, netlink::Rtnl::open());
+  SLUICE_TRY(const auto links, here.links());
+  const auto* link = link_of(links, now->vf);
+  if (link == nullptr) return {};
+  std::string all;
+  for (const auto& one : differences_of(*link, &baseline)) all += (all.empty() ? "" : ", ") + one;
+  if (all.empty()) return {};
+  return fail(Code::kPrecondition, "VF " + baseline.vf.to_string() + " (" + link->name +
+                                       ") still isn't as it was, after all was done: " + all);
 }
 
 // The names that the VFs had before pods had them.
@@ -94,6 +114,22 @@ Result<bool> names_functions(const NicPlace& place) {
                      [](const Link& link) { return !link.parent.empty(); });
 }
 
+// Recorded while it had no netdev, a VF has no name, MAC or MTU to be told; its driver makes them
+// anew, and the netdev out of whatever namespace it is in.
+Status start_anew(Nics& nics, const Nics::VfNow& now, Homeward homeward) {
+  const auto vf = now.vf;  // `now` is good until the next question
+  if (!homeward.marks.by_parent) {
+    return fail(Code::kPrecondition,
+                "the baseline of VF " + vf.address.to_string() +
+                    " was taken while it had no netdev, and doesn't say how that was before: set "
+                    "name, MAC and MTU right and the alias to ''");
+  }
+  homeward.kind = PortKind::kUserSpace;  // of its attributes, nothing else
+  SLUICE_CHECK_OK(bring_back(nics, homeward, nullptr, kReturnPatience));
+  SLUICE_TRY([[maybe_unused]] const auto link, start_driver_again(homeward.home, vf));
+  return {};
+}
+
 Status return_with(Nics& nics, const NicPlace& place, const nic::PciAddress& vf,
                    const std::string& alias, const os::NetNs* pod) {
   SLUICE_TRY(const auto now, nics.vf(place.sysfs_root, vf));
@@ -104,15 +140,19 @@ Status return_with(Nics& nics, const NicPlace& place, const nic::PciAddress& vf,
   }
   Homeward homeward;
   homeward.address = vf;
-  homeward.kind = baseline->netdev ? PortKind::kNetdev : PortKind::kUserSpace;
+  const bool user_space = nic::makes_no_netdev(now.vf.driver);
+  homeward.kind = user_space ? PortKind::kUserSpace : PortKind::kNetdev;
   homeward.home = home_by_baseline(place, *baseline);
   homeward.marks.pci = homeward.home.pci;
   homeward.marks.alias = alias;
   homeward.marks.host_name = homeward.home.name;
   homeward.marks.host_mac = homeward.home.mac;
   SLUICE_TRY(homeward.marks.by_parent, names_functions(place));
+  const bool anew = !baseline->netdev && !user_space && !now.vf.driver.empty();
   SLUICE_CHECK_OK(plan_attributes(now, place, homeward));
-  return bring_back(nics, homeward, pod, kReturnPatience);
+  SLUICE_CHECK_OK(anew ? start_anew(nics, now, homeward)
+                       : bring_back(nics, homeward, pod, kReturnPatience));
+  return check_is_home(nics, place, *baseline);
 }
 
 // A link that says no PCI function (software, or an old kernel) is the one VF that sysfs has
@@ -156,7 +196,7 @@ Result<std::vector<Stray>> find_strays(Nics& nics, const NicPlace& place) {
     if (link == nullptr) continue;
     const auto baseline = baseline_of(place, *now->pf, now->vf);
     if (is_stray(here, *link, baseline, names)) {
-      out.push_back({address, differences_of(*link, baseline)});
+      out.push_back({address, all_differences(*link, baseline)});
     }
   }
   return out;

@@ -5,6 +5,8 @@
 #include "common/nic/vlan_trunk.h"
 #include "common/os/files.h"
 #include "sriov-cni/ports/vf.h"
+#include "sriov-cni/ports/vf_home.h"
+#include "sriov-cni/ports/vf_restore.h"
 
 namespace sluice::cni {
 namespace {
@@ -113,6 +115,18 @@ MacAddr own_mac(const FoundVf& found) {
   return found.home.attributes.mac.value_or(MacAddr{});
 }
 
+// Only where something will be set on the PF, or a trusted pod could do so, is it worth a request.
+// Without an answer the baseline's stay; the setting will say why there was none. A simulated NIC's
+// are nobody's to set but ours, and one that was away during a DEL remembers the pod's.
+void know_attributes(const FoundVf& found, Record& record) {
+  auto& known = record.vf->attributes;
+  const bool matters = asks_mac(record) || record.wish.attributes != netlink::VfAttributes{} ||
+                       known.trust.value_or(false);
+  const bool simulated = !found.home.vf_control_socket.empty();
+  if (found.home_by != HomeBy::kLink || !matters || simulated) return;
+  if (auto now = attributes_now(found.pf, found.vf, found.home.vf_control_socket)) known = *now;
+}
+
 }  // namespace
 
 Status check_wish(const FoundVf& found, const VfWish& wish) {
@@ -144,6 +158,7 @@ void describe_vf(const FoundVf& found, const VfWish& wish, Record& record) {
   }
   if (record.mac.is_zero()) record.mac = wish.mac.value_or(own_mac(found));
   if (record.mtu == 0) record.mtu = wish.mtu.value_or(found.home.mtu);
+  know_attributes(found, record);
 }
 
 }  // namespace sluice::cni

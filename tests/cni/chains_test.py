@@ -21,6 +21,7 @@ from lab.shell import run  # noqa: E402  (runtime knows where lab is)
 
 SYSCTL = "net.ipv4.conf.IFNAME.accept_local"
 SUBNET = "10.88.0.0/24"
+HOST_PORT = 8123
 
 
 class Chained(OneNode):
@@ -42,18 +43,26 @@ class Chained(OneNode):
     def go_through(self, first: dict[str, Any], device: str) -> dict[str, Any]:
         name, pod = self.chain(first), self.make_pod()
         mac = "02:00:00:00:77:01"
-        wish = {"capabilities": {"deviceID": device, "mac": mac}}
+        ports = [{"hostPort": HOST_PORT, "containerPort": 80, "protocol": "tcp"}]
+        wish = {"capabilities": {"deviceID": device, "mac": mac, "portMappings": ports}}
         result = self.add(name, pod, **wish)
         [ours] = [each for each in result["interfaces"] if each.get("sandbox")]
         self.assertEqual((ours["mac"], ours["pciID"]), (mac, device))
         self.assertEqual(self.link(pod)["address"], mac)
         path = SYSCTL.replace("IFNAME", "eth0").replace(".", "/")
         self.assertEqual(run(["cat", f"/proc/sys/{path}"], netns=pod).stdout.strip(), "1")
+        address = result["ips"][0]["address"].partition("/")[0]
+        self.assertIn(f"{address}:80", self.nat_rules())
         self.succeed("check", name, pod, **wish)
         self.succeed("del", name, pod, **wish)
+        self.assertNotIn(f"{address}:80", self.nat_rules())
         self.assertEqual(self.footprint(), self._before)
         self.succeed("del", name, pod, **wish)
         return result
+
+    def nat_rules(self) -> str:
+        """portmap's, by whichever of its two ways."""
+        return run(["nft", "list", "ruleset"], netns=self.node.netns).stdout
 
     def test_our_own_form(self) -> None:
         self.go_through(self.sluice(), self.devices()[0])
@@ -116,6 +125,23 @@ class AsSriovCni(OneNode):
         self.succeed("check", name, pod)
         self.succeed("del", name, pod)
         self.assertEqual(self.leases(name), [])
+        self.assertEqual(self.footprint(), self._before)
+
+    def test_with_static(self) -> None:
+        ipam = {
+            "type": "static",
+            "addresses": [{"address": "10.88.0.40/24", "gateway": "10.88.0.1"}],
+            "routes": [{"dst": "10.200.0.0/16"}],
+        }
+        name, pod = self.network(ipam=ipam), self.make_pod()
+        [ip] = self.add(name, pod)["ips"]
+        self.assertEqual((ip["address"], ip["gateway"]), ("10.88.0.40/24", "10.88.0.1"))
+        [inside] = [each for each in self.link(pod)["addr_info"] if each["scope"] == "global"]
+        self.assertEqual(inside["local"], "10.88.0.40")
+        routes = run(["ip", "route", "show", "10.200.0.0/16"], netns=pod).stdout
+        self.assertIn("via 10.88.0.1 dev eth0", routes)
+        self.succeed("check", name, pod)
+        self.succeed("del", name, pod)
         self.assertEqual(self.footprint(), self._before)
 
     def test_mac_of_cni_args_goes_before_the_configuration(self) -> None:

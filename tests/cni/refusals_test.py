@@ -18,6 +18,8 @@ sys.dont_write_bytecode = True
 
 from runtime import NEWEST, VERSIONS, OneNode  # noqa: E402
 
+from lab.shell import run  # noqa: E402  (runtime knows where lab is)
+
 CONTAINER = "sluice-refused"
 
 
@@ -105,21 +107,14 @@ class Refusals(OneNode):
 
     def test_a_device_that_is_not_there_and_a_pod_that_is_not(self) -> None:
         self.make_pod()
-        said = self.runtime.call(
-            "ADD", self.good(deviceID="0000:ff:1f.7"), **self.variables()
-        ).json()
-        self.assertIn("0000:ff:1f.7", said["msg"])
-        gone = self.runtime.call(
-            "ADD", self.good(), **self.variables(NETNS="/run/netns/none")
-        ).json()
-        self.assertIn("/run/netns/none", gone["msg"])
+        self.check_refused(7, "0000:ff:1f.7", self.good(deviceID="0000:ff:1f.7"))
+        self.check_refused(4, "/run/netns/none", self.good(), NETNS="/run/netns/none")
 
     def test_no_veth_in_place_of_a_device_that_was_asked_for(self) -> None:
         pod = self.make_pod()
-        answer = self.runtime.call("ADD", self.good(deviceID="0000:ff:1f.7"), **self.variables())
-        self.assertNotEqual(answer.code, 0)
-        with self.assertRaises(Exception):
-            self.link(pod)
+        self.check_refused(7, "0000:ff:1f.7", self.good(deviceID="0000:ff:1f.7"))
+        links = json.loads(run(["ip", "-j", "link"], netns=pod).stdout)
+        self.assertEqual([link["ifname"] for link in links], ["lo"])
 
     def test_a_del_succeeds_whatever_is_missing(self) -> None:
         for changes in ({"NETNS": None}, {"NETNS": ""}, {"NETNS": "/run/netns/none"}):

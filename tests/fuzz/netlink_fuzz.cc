@@ -39,6 +39,11 @@ void check_values(const Message& message) {
     const auto& prefix = (*route)->destination;
     require(prefix.length <= 32 && (prefix.address.value & ~prefix.mask()) == 0);
   }
+  const auto hops = decode_ip_routes(message);
+  if (hops && *hops) {
+    for (const auto& hop : **hops)
+      require(hop.destination.length <= hop.destination.address.width());
+  }
   (void)decode_lookup(message);
   const auto neighbour = decode_neighbour(message);
   if (neighbour && *neighbour && (*neighbour)->usable()) require(!(*neighbour)->mac.is_zero());

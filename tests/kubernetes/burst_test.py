@@ -21,6 +21,8 @@ class Burst(ClusterTest):
         during = remains.of_attachments(self.cluster)
         for node, lines in during.items():
             self.assertGreater(len(lines), len(before[node]), f"{node}: nothing is seen there")
+        rules = self.rules_of_pods(during) - self.rules_of_pods(before)
+        self.assertGreaterEqual(rules, PLAIN + WITH_VF, "the engines' rules aren't seen")
 
         self.kubectl.delete("deployments", "--all")
         self.kubectl.delete("pods", "--all", "--grace-period=1", timeout=MANY_SECONDS)
@@ -30,3 +32,7 @@ class Burst(ClusterTest):
             lambda: remains.of_attachments(self.cluster) == before,
             why_not=lambda: f"before: {before}\nnow: {remains.of_attachments(self.cluster)}",
         )
+
+    @staticmethod
+    def rules_of_pods(seen: dict[str, list[str]]) -> int:
+        return sum(line.startswith(remains.RULE) for lines in seen.values() for line in lines)

@@ -50,14 +50,16 @@ def answer_of(output: Output) -> Answer:
     return Answer(output.status, json.loads(output.stdout or "{}"), output.stderr)
 
 
-def command_of(verb: str, pod: str, interface: str = "net1", args: str = "") -> str:
-    """`pod` is its namespace's name and its container's id."""
+def command_of(
+    verb: str, pod: str, interface: str = "net1", args: str = "", prefix: str = ""
+) -> str:
+    """`pod` is its namespace's name and its container's id; `prefix` starts the program."""
     variables = {
         "COMMAND": verb, "CONTAINERID": pod, "NETNS": f"/run/netns/{pod}", "IFNAME": interface,
         "ARGS": args, "PATH": BIN,
     }  # fmt: skip
     words = [f"CNI_{name}={shlex.quote(value)}" for name, value in variables.items()]
-    return " ".join([*words, f"{BIN}/sluice-cni"])
+    return " ".join([*words, prefix, f"{BIN}/sluice-cni"])
 
 
 class CniTest(VmTest):
@@ -93,13 +95,23 @@ class CniTest(VmTest):
         return name
 
     def call(self, verb: str, pod: str, network: dict[str, Any], **more: str) -> Answer:
+        self._tidy_up_after(verb, pod, network, **more)
         output = self.vm.run(
             command_of(verb, pod, **more), stdin=json.dumps(network), timeout=CALL_SECONDS
         )
         return answer_of(output)
 
     def start(self, verb: str, pod: str, network: dict[str, Any]) -> Job:
-        return self.vm.start(command_of(verb, pod), stdin=json.dumps(network))
+        self._tidy_up_after(verb, pod, network)
+        job = self.vm.start(command_of(verb, pod), stdin=json.dumps(network))
+        self.addCleanup(job.stop)
+        return job
+
+    def _tidy_up_after(self, verb: str, pod: str, network: dict[str, Any], **more: str) -> None:
+        """A test that fails before its DEL doesn't leave its VFs to the next one: at its end there
+        is one more, which may find nothing and may fail."""
+        if verb == "ADD":
+            self.addCleanup(self.call, "DEL", pod, network, **{**more, "prefix": ""})
 
     def succeed(self, verb: str, pod: str, network: dict[str, Any], **more: str) -> Answer:
         answer = self.call(verb, pod, network, **more)

@@ -144,7 +144,6 @@ class CniLostVfTest(CniTest):
         self.assertEqual(self.files(), [])
         type(self).vfs = self.guest.make_vfs("pf0", self.vfs_wanted)
         self._before = self.look()
-        self.vm.check(f"rm -rf {HERE}/baselines")  # of VFs that are no more
         self.add("p2", self.network(self.vfs[0]))
 
     def setUp(self) -> None:
@@ -184,6 +183,8 @@ esac
         return self.network(self.vfs[0], vlan=100, mac=MAC, ipam={"type": "odd"}, **keys)
 
     def ipam(self, how: str) -> None:
+        if how != "ok":
+            self.addCleanup(self.ipam, "ok")  # before the DELs of the test's end
         self.vm.check(f"rm -f {HERE}/hangs; echo '{how}' >{HERE}/how")
 
     def test_an_add_that_fails(self) -> None:

@@ -77,6 +77,21 @@ class CniRdmaTest(CniTest):
                 self.assert_as(home)
                 self.vm.run("ip netns del p1")
 
+    def test_a_device_that_the_pod_renamed_has_its_name_again_at_home(self) -> None:
+        home = self.look()
+        network = self.exclusive(self.vfs[0])
+        for pod_dies in (False, True):
+            with self.subTest(pod_dies=pod_dies):
+                result = self.add("p1", network)
+                self.in_pod("p1", "rdma dev set rxe0 name the-pods")
+                self.assertEqual(self.devices("p1"), ["the-pods"])
+                self.succeed("CHECK", "p1", {**network, "prevResult": result})
+                if pod_dies:
+                    self.vm.check("ip netns del p1")
+                self.succeed("DEL", "p1", network)
+                self.assert_as(home)
+                self.vm.run("ip netns del p1")
+
     def test_a_device_that_went_missing_is_found_by_check(self) -> None:
         network = self.exclusive(self.vfs[0])
         result = self.add("p1", network)

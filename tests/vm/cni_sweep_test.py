@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""sluice-cni killed at every moment of ADD and DEL on real VFs, with VLAN, MAC, spoofchk and trust
-off. The sweep itself is tests/cni/sweep, and runs in the guest."""
+"""sluice-cni killed before every system call of ADD and DEL that kill-at knows, on real VFs, with
+VLAN, MAC, spoofchk and trust off. The sweep itself is tests/cni/sweep, and runs in the guest."""
 
 from __future__ import annotations
 

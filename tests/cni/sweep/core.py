@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Kills sluice-cni at each moment at which it changes anything, and looks at what is left.
+"""Kills sluice-cni before each call that changes anything, and looks at what is left.
 
 A round: a call is killed at its Nth changing system call (tests/support/kill_at), then comes what a
 runtime or an operator would do, after which everything must be as before, and another pod must get
@@ -14,6 +14,7 @@ from typing import Any, Callable, Protocol
 
 KILLED = 99  # kill-at's exit status
 MOST_CALLS = 2000
+FEWEST_MOMENTS = 10  # of an ADD or DEL: each journals, and moves a link or makes and removes one
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,10 @@ class LeftOver(Exception):
     """Not everything was as before."""
 
 
+class NotSwept(Exception):
+    """The call wasn't killed at as many moments as it must have."""
+
+
 class Sweep:
     def __init__(self, place: Place, scenario: Scenario) -> None:
         self._place = place
@@ -85,8 +90,13 @@ class Sweep:
             self._story = [f"{self._scenario.name}, killed at {moment}"]
             if not self._round(moment, before):
                 self._compare(before, "after the last pod had it")
-                return moment - 1
+                return self._enough(moment - 1)
         raise LeftOver(f"{self._scenario.name} makes more than {MOST_CALLS} changes")
+
+    def _enough(self, moments: int) -> int:
+        if moments >= FEWEST_MOMENTS:
+            return moments
+        raise NotSwept(self._told(f"killed at {moments} moments; at least {FEWEST_MOMENTS} exist"))
 
     def _round(self, moment: int, before: dict[str, Any]) -> bool:
         scenario, place = self._scenario, self._place

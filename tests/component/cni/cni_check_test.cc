@@ -2,9 +2,12 @@
 // sluice-cni CHECK: what it notices, and what plugins behind it may have done.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <string>
 
+#include "common/os/files.h"
+#include "sriov-cni/journal/record.h"
 #include "tests/component/cni/cni_lab.h"
 
 namespace sluice::testing {
@@ -116,6 +119,17 @@ TEST_CASE("a prevResult that is about something else") {
   attached.config["prevResult"] = good;
   attached.config["prevResult"]["interfaces"][0]["pciID"] = kVf2;
   check_differs(attached, kVf2);
+  attached.config["prevResult"] = good;
+  attached.config["prevResult"]["ips"][0]["address"] = "10.244.1.9/32";
+  check_differs(attached, "10.244.1.9");
+  const Pod other("c2");
+  attached.config["prevResult"] = good;
+  attached.config["prevResult"]["interfaces"][0]["sandbox"] = other.path();
+  check_differs(attached, other.path());
+  attached.config["prevResult"] = good;
+  attached.config["prevResult"]["routes"].push_back(
+      {{"dst", "10.9.0.0/16"}, {"gw", "169.254.1.1"}});
+  check_differs(attached, "10.9.0.0/16");
   attached.config.erase("prevResult");
   CHECK(attached.check().out["code"] == 7);
   attached.config["prevResult"] = good;
@@ -123,7 +137,45 @@ TEST_CASE("a prevResult that is about something else") {
   CHECK(attached.check().out["code"] == 1);
 }
 
-TEST_CASE("unknown, in another namespace, or never finished") {
+TEST_CASE("a route that a plugin behind has removed isn't missed, one that is still said is") {
+  for (const std::string version : {"0.4.0", "1.1.0"}) {
+    INFO(version);
+    CniLab lab;
+    const Pod pod("c1");
+    const auto added = lab.add(pod, {{"cniVersion", version}});
+    REQUIRE(added.status == 0);
+    auto rtnl = pod.rtnl();
+    const auto routes = rtnl.routes().value();
+    const auto fallback = std::find_if(routes.begin(), routes.end(), [](const auto& route) {
+      return route.destination.length == 0;
+    });
+    REQUIRE(fallback != routes.end());
+    REQUIRE(rtnl.delete_route(*fallback));
+    json config = {{"cniVersion", version}, {"prevResult", added.out}};
+    const auto missed = lab.call("CHECK", pod, config);
+    CHECK(missed.out["code"] == kDiffers);
+    CHECK(missed.out["msg"].get<std::string>().find("0.0.0.0/0") != std::string::npos);
+    auto& said = config["prevResult"]["routes"];
+    said.erase(std::find_if(said.begin(), said.end(),
+                            [](const json& route) { return route["dst"] == "0.0.0.0/0"; }));
+    const auto answer = lab.call("CHECK", pod, config);
+    INFO(answer.out.dump());
+    CHECK(answer.status == 0);
+  }
+}
+
+TEST_CASE("an ADD that never finished") {
+  const Attached attached(true);
+  const auto path = attached.lab.record_of("c1/eth0");
+  auto record = cni::parse_record(os::read_file(path).value()).value();
+  record.stage = cni::Stage::kBegun;
+  std::ofstream(path) << cni::print_record(record);
+  check_differs(attached, "never finished");
+  CHECK(attached.lab.del(attached.pod).status == 0);
+  attached.lab.check_vf_home("vf0");
+}
+
+TEST_CASE("unknown, or in another namespace") {
   const Attached attached(false);
   const Pod other("c2");
   CHECK(attached.lab.call("CHECK", other, attached.config).out["code"] == kUnknown);

@@ -62,6 +62,79 @@ TEST_CASE("a delegate's address is applied, checked and given back") {
   CHECK(lab.ipam.calls().back() == "DEL c1 eth0");
 }
 
+TEST_CASE("a delegate that asks through the interface finds it in the pod, at ADD and at DEL") {
+  Lab lab;
+  const Pod pod("c1");
+  const auto config = lab.config(kVf0, {{"ipam", lab.ipam.dhcp_config()}});
+  const auto added = lab.add(pod, config);
+  INFO(added.out.dump());
+  REQUIRE(added.status == 0);
+  const auto eth0 = pod.link("eth0");
+  REQUIRE(eth0);
+  CHECK(pod.rtnl().addresses(eth0->index).value().size() == 1);
+  CHECK(lab.call("DEL", pod, config).status == 0);
+  CHECK(lab.ipam.calls() == std::vector<std::string>{"ADD c1 eth0", "ADD asks through eth0",
+                                                     "DEL c1 eth0", "DEL asks through eth0"});
+  CHECK(lab.ipam.held().empty());
+  lab.check_vf_home("vf0");
+  // It refuses: the port that it was to ask through goes back.
+  lab.ipam.set_mode("ADD", "fail");
+  lab.show_netdev(kVf0, "vf0");
+  CHECK(lab.add(pod, config).out["code"] == 123);
+  CHECK_FALSE(pod.link("eth0"));
+  lab.check_vf_home("vf0");
+  lab.check_clean();
+}
+
+TEST_CASE(
+    "behind the engine a delegate is asked before there is a port: the MAC is its address's") {
+  Lab lab;
+  const Pod pod("c1");
+  lab.engine->set_pod_cidr("192.0.2.0/24");
+  auto config = json{{"deviceID", kVf0}, {"ipam", lab.ipam.config()}};
+  const auto added = lab.add(pod, config);
+  INFO(added.out.dump());
+  REQUIRE(added.status == 0);
+  CHECK(pod.link("eth0")->mac.to_string() == "0a:58:c0:00:02:0a");
+  CHECK(lab.call("DEL", pod, config).status == 0);
+  lab.check_vf_home("vf0");
+  lab.ipam.set_mode("ADD", "fail");
+  lab.show_netdev(kVf0, "vf0");
+  CHECK(lab.add(pod, config).out["code"] == 123);
+  CHECK(lab.ipam.held().empty());
+  lab.check_vf_home("vf0");
+  lab.check_clean();
+}
+
+TEST_CASE("a delegate's DEL by GC, repair or another pod's ADD has ADD's CNI_ARGS and CNI_NETNS") {
+  const std::string args = "IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web;K8S_POD_UID=u1";
+  for (const std::string by : {"GC", "repair", "ADD"}) {
+    INFO(by);
+    Lab lab;
+    Pod pod("c1", "web", "u1");
+    const Pod next("c2");
+    REQUIRE(lab.add(pod, lab.config(kVf0)).status == 0);
+    const auto netns = pod.path();
+    if (by == "GC") {
+      const auto none = lab.config(kVf1, {{"cni.dev/valid-attachments", json::array()}});
+      CHECK(lab.call("GC", next, none).status == 0);
+      CHECK(lab.ipam.netns_of("DEL c1 eth0") == netns);
+    } else {
+      pod.kill();
+      if (by == "repair") {
+        CHECK(lab.repair({"--vf-control-socket", lab.dir + "/vf.sock"}).status == 0);
+      } else {  // the software VF died with its namespace, so this only takes the claim back
+        lab.add(next, lab.config(kVf0));
+      }
+      // Another namespace may have its path by now; that one is nobody's to touch.
+      const auto said = lab.ipam.netns_of("DEL c1 eth0");
+      CHECK((said.empty() || said == netns));
+    }
+    CHECK(lab.ipam.args_of("DEL c1 eth0") == args);
+    CHECK(lab.ipam.held().empty());
+  }
+}
+
 TEST_CASE("an ADD that the delegate refuses leaves nothing, and its error is passed on") {
   struct Row {
     const char* mode;
@@ -180,7 +253,7 @@ TEST_CASE("a delegate that hangs: each call ends by itself, and the VF is where 
   const auto checked_result = lab.add(checking, lab.config(kVf2));
   REQUIRE(checked_result.status == 0);
   for (const char* verb : {"ADD", "DEL", "CHECK", "STATUS", "GC"}) lab.ipam.set_mode(verb, "hang");
-  Answer added, deleted, checked, status;
+  Answer added, deleted, checked, status, collected;
   std::vector<std::thread> threads;
   threads.emplace_back([&] { added = lab.add(adding, lab.config(kVf0)); });
   threads.emplace_back([&] { deleted = lab.call("DEL", deleting, lab.config(kVf1)); });
@@ -188,6 +261,12 @@ TEST_CASE("a delegate that hangs: each call ends by itself, and the VF is where 
     checked = lab.call("CHECK", checking, lab.config(kVf2, {{"prevResult", checked_result.out}}));
   });
   threads.emplace_back([&] { status = lab.call("STATUS", adding, lab.config(kVf0)); });
+  threads.emplace_back([&] {
+    const auto valid = json{{{"containerID", "c1"}, {"ifname", "eth0"}},
+                            {{"containerID", "c2"}, {"ifname", "eth0"}},
+                            {{"containerID", "c3"}, {"ifname", "eth0"}}};
+    collected = lab.call("GC", adding, lab.config(kVf0, {{"cni.dev/valid-attachments", valid}}));
+  });
   for (auto& thread : threads) thread.join();
   CHECK(added.status != 0);
   CHECK_FALSE(adding.link("eth0"));
@@ -197,6 +276,8 @@ TEST_CASE("a delegate that hangs: each call ends by itself, and the VF is where 
   CHECK(checked.status != 0);
   CHECK(checking.link("eth0"));
   CHECK(status.out["code"] == 50);
+  CHECK(collected.status != 0);
+  CHECK(collected.out["code"] == 11);
   for (const char* verb : {"ADD", "DEL", "CHECK", "STATUS", "GC"}) lab.ipam.set_mode(verb, "");
   for (const Pod* pod : {&adding, &deleting, &checking}) {
     CHECK(lab.call("DEL", *pod, lab.config(kVf0)).status == 0);

@@ -78,8 +78,7 @@ TEST_CASE("optional, away: attached without offload, taken in when it comes, the
   lab.check_clean();
 }
 
-TEST_CASE(
-    "a VF too, from the engine's facts of before; DEL takes the file back without an engine") {
+TEST_CASE("a VF of a NIC that is away with its engine: refused; DEL takes a veth's file back") {
   CniLab lab;
   const Pod before("c0"), pod("c1");
   REQUIRE(lab.add(before, kOptional).status == 0);
@@ -89,7 +88,7 @@ TEST_CASE(
   config["deviceID"] = kVf0;
   // The simulated NIC is the engine's: without it nobody can set a VF's attributes.
   const auto refused = lab.add(pod, config);
-  CHECK(refused.status != 0);
+  CHECK(refused.out["code"] == 11);
   CHECK(lab.link("vf0"));
   lab.check_clean();
   const auto added = lab.add(pod, kOptional);
@@ -99,22 +98,60 @@ TEST_CASE(
   lab.check_clean();
 }
 
-TEST_CASE("taken in, and away at DEL: the record waits for the engine, the port doesn't") {
+TEST_CASE("a VF without the engine, by what it said before, where its NIC is there") {
   CniLab lab;
   const Pod before("c0"), pod("c1");
   REQUIRE(lab.add(before, kOptional).status == 0);
-  lab.engine->stop();
-  REQUIRE(lab.add(pod, kOptional).status == 0);
+  REQUIRE(lab.call("DEL", before, kOptional).status == 0);
+  lab.engine->stop_beside_nic();
+  auto config = kOptional;
+  config["deviceID"] = kVf0;
+  const auto added = lab.add(pod, config);
+  INFO(added.out.dump());
+  REQUIRE(added.status == 0);
+  REQUIRE(pod.link("eth0"));
+  CHECK(pod.link("eth0")->mac.to_string() == "0a:58:0a:f4:01:03");
+  const auto waiting = lab.engine->pending();
+  REQUIRE(waiting.count("c1/eth0") == 1);
+  CHECK(waiting.at("c1/eth0").pci == kVf0);
   lab.engine->start();
   lab.engine->take_in();
-  lab.engine->stop();
-  CHECK(lab.call("DEL", pod, kOptional).out["code"] == 11);
-  CHECK_FALSE(pod.link("eth0"));
-  CHECK(lab.addresses().size() == 2);
-  lab.engine->start();
-  CHECK(lab.call("DEL", pod, kOptional).status == 0);
-  CHECK(lab.call("DEL", before, kOptional).status == 0);
+  CHECK(lab.call("CHECK", pod, check_config(added, config)).status == 0);
+  CHECK(lab.call("DEL", pod, config).status == 0);
+  lab.check_vf_home("vf0");
   lab.check_clean();
+}
+
+TEST_CASE("away at DEL: withdrawn, so that no pod waits; the engine detaches it at its start") {
+  for (const bool taken_in : {true, false}) {
+    CniLab lab;
+    const Pod before("c0"), pod("c1"), next("c2");
+    REQUIRE(lab.add(before, kOptional).status == 0);
+    if (taken_in) {
+      lab.engine->stop();
+      REQUIRE(lab.add(pod, kOptional).status == 0);
+      lab.engine->start();
+      lab.engine->take_in();
+    } else {
+      REQUIRE(lab.add(pod, kOptional).status == 0);
+    }
+    lab.engine->stop();
+    const auto deleted = lab.call("DEL", pod, kOptional);
+    INFO(deleted.out.dump());
+    CHECK(deleted.status == 0);
+    CHECK(deleted.err.find("when it comes back") != std::string::npos);
+    CHECK_FALSE(pod.link("eth0"));
+    CHECK(lab.addresses().size() == 1);
+    CHECK(lab.attachments().size() == 1);
+    CHECK(lab.call("DEL", pod, kOptional).status == 0);
+    CHECK(lab.engine->attachments().count("c1/eth0") == 1);
+    REQUIRE(lab.add(next, kOptional).status == 0);
+    lab.engine->start();
+    CHECK(lab.engine->attachments().count("c1/eth0") == 0);
+    CHECK(lab.call("DEL", next, kOptional).status == 0);
+    CHECK(lab.call("DEL", before, kOptional).status == 0);
+    lab.check_clean();
+  }
 }
 
 TEST_CASE("what the engine answered before is another engine's: it isn't used") {

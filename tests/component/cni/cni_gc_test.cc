@@ -97,12 +97,16 @@ TEST_CASE("it goes on behind an error, and tells it") {
   REQUIRE(lab.add_vf(first, kVf0).status == 0);
   REQUIRE(lab.add_vf(second, kVf1).status == 0);
   lab.engine->stop();
+  // Nor can a withdrawal be left for it.
+  std::ofstream(lab.dir + "/pending") << "no directory";
   const auto collected = lab.call("GC", first, valid({}));
   CHECK(collected.status != 0);
   CHECK(collected.out["msg"].get<std::string>().find("c1/eth0") != std::string::npos);
   CHECK(collected.out["msg"].get<std::string>().find("c2/eth0") != std::string::npos);
   CHECK(lab.link("vf0"));
   CHECK(lab.link("vf1"));
+  CHECK(lab.addresses().size() == 2);
+  std::filesystem::remove(lab.dir + "/pending");
   lab.engine->start();
   CHECK(lab.call("GC", first, valid({})).status == 0);
   lab.check_clean();

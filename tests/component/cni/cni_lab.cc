@@ -7,8 +7,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 
+#include "common/netlink/link_wait.h"
 #include "common/nic/vf_control.h"
 #include "sriov-cni/journal/record.h"
 
@@ -23,6 +25,9 @@ std::optional<netlink::Link> link_of(netlink::Rtnl rtnl, const std::string& name
   }
   return std::move(*link);
 }
+
+// CRI-O's; other runtimes wait longer.
+constexpr Duration kRuntimePatience = std::chrono::seconds(60);
 
 std::vector<std::string> visible_files(const std::string& directory) {
   std::vector<std::string> out;
@@ -86,6 +91,15 @@ CniLab::~CniLab() {
 netlink::Rtnl CniLab::rtnl() const { return netlink::Rtnl::open_in(*node).value(); }
 std::optional<netlink::Link> CniLab::link(const std::string& name) const {
   return link_of(rtnl(), name);
+}
+
+void CniLab::await_gone(const std::string& name) const {
+  const auto there = link(name);
+  if (!there) return;
+  const auto never = [](const netlink::Link&) { return false; };
+  const auto waited = netlink::wait_link(*node, there->index, never, std::chrono::seconds(30));
+  INFO(name);
+  REQUIRE(waited.error().code == Code::kNotFound);
 }
 
 void CniLab::make_vf(unsigned index) {
@@ -158,7 +172,7 @@ Answer CniLab::run(std::vector<std::string> argv, const std::string& input,
   argv.insert(argv.end(), arguments.begin(), arguments.end());
   Answer answer;
   const auto ran = node->run_in([&]() -> Status {
-    SLUICE_TRY(const auto exit, os::run_program(argv, input, std::chrono::seconds(120)));
+    SLUICE_TRY(const auto exit, os::run_program(argv, input, kRuntimePatience));
     answer.status = exit.status;
     answer.err = exit.err;
     if (!exit.out.empty()) answer.out = nlohmann::json::parse(exit.out, nullptr, false);

@@ -70,6 +70,8 @@ class CniLab {
 
   netlink::Rtnl rtnl() const;
   std::optional<netlink::Link> link(const std::string& name) const;
+  // Until the node doesn't have it any more: a killed pod's VF takes its representor with it.
+  void await_gone(const std::string& name) const;
   // `sluice-cni repair` with these arguments, and where the lab's things are. out: its --json.
   Answer repair(std::vector<std::string> arguments = {}) const;
   std::vector<std::string> addresses() const;    // reserved, as the store has them

@@ -149,6 +149,105 @@ TEST_CASE("behind another plugin: its result is passed on, with ours after it") 
   lab.check_clean();
 }
 
+TEST_CASE("a chain of 1.0.0 passes on all that came before") {
+  CniLab lab;
+  const Pod pod("c1");
+  const json interface = {
+      {"name", "net7"}, {"mac", "02:00:00:00:07:07"}, {"mtu", 9000}, {"sandbox", pod.path()}};
+  const json routes = {{{"dst", "198.51.0.0/16"}, {"table", 100}},
+                       {{"dst", "203.0.113.0/24"}, {"mtu", 1400}, {"priority", 7}}};
+  const json previous = {{"cniVersion", "1.0.0"}, {"interfaces", {interface}}, {"routes", routes}};
+  const auto config = lab.plain(kVf0, {{"cniVersion", "1.0.0"}, {"prevResult", previous}});
+  const auto added = lab.add(pod, config);
+  INFO(added.out.dump());
+  REQUIRE(added.status == 0);
+  CHECK(added.out["interfaces"][0] == interface);
+  CHECK(added.out["routes"] == routes);
+  CHECK(lab.call("DEL", pod, config).status == 0);
+  lab.check_clean();
+}
+
+// An IPAM that gives a default route of both families, as the network of eth0 has them.
+json pool_with_default_route(const std::string& number) {
+  const auto subnet = [](const std::string& prefix, const std::string& start) {
+    return json{{{"subnet", prefix}, {"rangeStart", start}}};
+  };
+  return {{"type", "sluice"},
+          {"ranges",
+           {subnet("192.0." + number + ".0/24", "192.0." + number + ".10"),
+            subnet("fd00:" + number + "::/64", "fd00:" + number + "::10")}},
+          {"routes", {{{"dst", "0.0.0.0/0"}}, {{"dst", "::/0"}}}}};
+}
+
+TEST_CASE("a default route beside eth0's: in other plugins' configurations as they add it") {
+  CniLab lab;
+  const Pod pod("c1");
+  const auto config = [&](const char* type, const char* vf, const char* number) {
+    return lab.plain(vf, {{"type", type},
+                          {"name", std::string("net") + number},
+                          {"ipam", pool_with_default_route(number)}});
+  };
+  const auto as = [&](const char* interface, const char* verb, const json& with) {
+    lab.interface = interface;
+    return lab.call(verb, pod, with);
+  };
+  struct Attached {
+    const char* interface;
+    json config;
+  };
+  std::vector<Attached> attached;
+  const auto add = [&](const char* interface, json with) {
+    const auto added = as(interface, "ADD", with);
+    INFO(added.out.dump());
+    REQUIRE(added.status == 0);
+    with["prevResult"] = added.out;
+    attached.push_back({interface, std::move(with)});
+    for (const auto& one : attached) {
+      const auto checked = as(one.interface, "CHECK", one.config);
+      INFO(one.interface, checked.out.dump());
+      CHECK(checked.status == 0);
+    }
+  };
+  add("eth0", config("sluice-cni", kVf0, "2"));
+  const auto refused = as("net1", "ADD", config("sluice-cni", kVf1, "3"));
+  CHECK(refused.out["code"] == 101);
+  CHECK(refused.out["msg"].get<std::string>().find("eth0") != std::string::npos);
+  add("net1", config("sriov", kVf1, "3"));
+  add("net2", config("ib-sriov", kVf2, "4"));
+  for (const auto& one : attached) {
+    CHECK(as(one.interface, "DEL", one.config).status == 0);
+  }
+  lab.check_clean();
+}
+
+TEST_CASE("router advertisements are refused on our own link, where the engine is its router") {
+  CniLab lab;
+  const Pod pod("c1");
+  const auto accept_ra = [&](const std::string& of) {
+    std::string value;
+    REQUIRE(pod.netns->run_in([&]() -> Status {
+      std::getline(std::ifstream("/proc/sys/net/ipv6/conf/" + of + "/accept_ra"), value);
+      return {};
+    }));
+    return value;
+  };
+  REQUIRE(pod.netns->run_in([]() -> Status {
+    std::ofstream("/proc/sys/net/ipv6/conf/default/accept_ra") << "2";
+    return {};
+  }));
+  REQUIRE(lab.add_vf(pod, kVf0).status == 0);
+  CHECK(accept_ra("eth0") == "0");
+  CHECK(accept_ra("default") == "2");
+  lab.interface = "net1";
+  const auto config = lab.plain(kVf1, {{"type", "sriov"}});
+  REQUIRE(lab.add(pod, config).status == 0);
+  CHECK(accept_ra("net1") == "2");
+  CHECK(lab.call("DEL", pod, config).status == 0);
+  lab.interface = "eth0";
+  CHECK(lab.del(pod).status == 0);
+  lab.check_clean();
+}
+
 TEST_CASE("a device-info file where the runtime wants one") {
   CniLab lab;
   const Pod pod("c1");

@@ -84,17 +84,16 @@ TEST_CASE("a dead pod's attachment: a dry run says it, a repair undoes it") {
   CHECK(lab.repair().out["findings"].empty());
 }
 
-TEST_CASE("an engine that is away: told, and done by the next repair") {
+TEST_CASE("an engine that is away hears of a repair at its start") {
   CniLab lab;
   Pod pod("c1");
   REQUIRE(lab.add(pod).status == 0);
   pod.kill();
   lab.engine->stop();
-  const auto failed = lab.repair();
-  CHECK(failed.status == 1);
-  CHECK(failed.out["findings"][0]["done"] == false);
+  const auto repaired = lab.repair();
+  CHECK(repaired.status == 0);
+  CHECK(repaired.out["findings"][0]["done"] == true);
   lab.engine->start();
-  CHECK(lab.repair().status == 0);
   lab.check_clean();
 }
 
@@ -168,10 +167,8 @@ TEST_CASE("the same with a veth, and while the engine is away") {
   REQUIRE(lab.add(pod).status == 0);
   damage(lab, "c1/eth0");
   lab.engine->stop();
-  CHECK(lab.del(pod).out["code"] == 11);
-  CHECK(lab.addresses().size() == 1);  // the engine may have rules for it
-  lab.engine->start();
   CHECK(lab.del(pod).status == 0);
+  lab.engine->start();
   CHECK(set_aside(lab, "c1/eth0"));
   lab.check_clean();
 }

@@ -2,8 +2,6 @@
 // sluice-cni: a pod that has the name of one before it, while the kubelet lists both's devices.
 #include <doctest/doctest.h>
 
-#include <unistd.h>
-
 #include <cstdint>
 #include <fstream>
 #include <string>
@@ -162,7 +160,7 @@ TEST_CASE("a predecessor that died without a DEL: its end is noted, and then wai
   lab.plugin->set_devices("shop/web-0", {{kVf0, 1}});
   REQUIRE(lab.add(before).status == 0);
   before.kill();
-  for (int i = 0; i < 500 && lab.link("rep0"); ++i) ::usleep(20000);
+  lab.await_gone("rep0");
   lab.make_vf(0);
   lab.plugin->set_instance("second");
   lab.plugin->set_devices("shop/web-0", {{kVf0, 0}});

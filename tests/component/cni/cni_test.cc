@@ -186,6 +186,31 @@ TEST_CASE("a second ADD of the same attachment is refused and harms nothing") {
   lab.check_vf_home("vf0");
 }
 
+TEST_CASE("a second ADD is refused too when the living pod has renamed its interface") {
+  CniLab lab;
+  for (const bool with_vf : {true, false}) {
+    const Pod pod(with_vf ? "c1" : "c2");
+    REQUIRE((with_vf ? lab.add_vf(pod, kVf0) : lab.add(pod)).status == 0);
+    netlink::LinkChange change;
+    change.name = "renamed";
+    REQUIRE(pod.rtnl().change_link(pod.link("eth0")->index, change));
+    const auto again = with_vf ? lab.add_vf(pod, kVf0) : lab.add(pod);
+    INFO(again.out.dump());
+    CHECK(again.out["code"] == 4);
+    const auto said = again.out["msg"].get<std::string>();
+    CHECK(said.find(pod.container + "/eth0") != std::string::npos);
+    CHECK(said.find("DEL") != std::string::npos);
+    const auto link = pod.link("renamed");
+    REQUIRE(link);
+    CHECK(link->up);
+    CHECK(pod.rtnl().addresses(link->index).value().size() == 1);
+    CHECK(lab.engine->attachments().count(pod.container + "/eth0") == 1);
+    CHECK(lab.del(pod).status == 0);
+  }
+  lab.check_vf_home("vf0");
+  lab.check_clean();
+}
+
 TEST_CASE("what ADD refuses before it touches anything") {
   CniLab lab;
   const Pod pod("c1");

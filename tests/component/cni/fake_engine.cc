@@ -37,6 +37,8 @@ FakeEngine::FakeEngine(std::string directory, std::string sysfs_root)
 FakeEngine::~FakeEngine() { stop(); }
 
 void FakeEngine::start() {
+  stop();
+  apply_withdrawals();
   loop_ = os::EventLoop::create().value();
   auto server = os::FrameServer::listen(
       *loop_, socket(), [this](std::string request, auto reply) { reply(answer(request)); });
@@ -54,9 +56,33 @@ void FakeEngine::stop() {
   if (!thread_.joinable()) return;
   loop_->stop();
   thread_.join();
+  const bool nic_too = server_ != nullptr;  // else only somebody else's NIC was left
   server_.reset();
   vf_server_.reset();
   loop_.reset();
+  if (!nic_too) return;
+  admin_macs_.clear();
+  vlans_.clear();
+}
+
+void FakeEngine::stop_beside_nic() {
+  REQUIRE(thread_.joinable());
+  loop_->stop();
+  thread_.join();
+  server_.reset();
+  thread_ = std::thread([this] { loop_->run(); });
+}
+
+void FakeEngine::apply_withdrawals() {
+  std::error_code none;
+  for (const auto& entry : std::filesystem::directory_iterator(pending_directory(), none)) {
+    if (entry.path().extension() != ".gone") continue;
+    std::string id;
+    std::ifstream file(entry.path());
+    std::getline(file, id);
+    attachments_.erase(id);
+    std::filesystem::remove(entry.path());
+  }
 }
 
 void FakeEngine::set_pod_cidr(const std::string& cidr) {

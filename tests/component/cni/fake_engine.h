@@ -27,8 +27,10 @@ class FakeEngine {
   FakeEngine(std::string directory, std::string sysfs_root);
   ~FakeEngine();
 
-  void start();
-  void stop();  // keeps what it knows
+  void start();  // detaches first what was withdrawn while it was away
+  void stop();   // keeps what it knows; what the NIC's VFs were told goes
+  // Only the engine goes: the NIC is somebody else's, as hardware is.
+  void stop_beside_nic();
 
   std::string socket() const { return directory_ + "/offload.sock"; }
   void set_pod_cidr(const std::string& cidr);
@@ -46,6 +48,7 @@ class FakeEngine {
   void refuse_vlan(bool on);
 
  private:
+  void apply_withdrawals();
   std::string answer(const std::string& request);
   std::string answer_vf(const std::string& request);
   std::string pending_directory() const { return directory_ + "/pending"; }

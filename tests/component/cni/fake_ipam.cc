@@ -12,7 +12,17 @@ constexpr const char* kScript = R"sh(#!/bin/sh
 here=$(dirname "$0")
 cat > "$here/config"
 echo "$CNI_COMMAND $CNI_CONTAINERID $CNI_IFNAME" >> "$here/calls"
+echo "$CNI_NETNS" > "$here/netns $CNI_COMMAND $CNI_CONTAINERID $CNI_IFNAME"
+echo "$CNI_ARGS" > "$here/args $CNI_COMMAND $CNI_CONTAINERID $CNI_IFNAME"
 mode=$(cat "$here/mode-$CNI_COMMAND" 2>/dev/null)
+if [ "${0##*/}" = dhcp ] && [ "$CNI_COMMAND" = ADD -o "$CNI_COMMAND" = DEL ]; then
+  if nsenter --net="$CNI_NETNS" /usr/sbin/ip link show "$CNI_IFNAME" up | grep -q .; then
+    echo "$CNI_COMMAND asks through $CNI_IFNAME" >> "$here/calls"
+  elif [ "$CNI_COMMAND" = ADD ]; then
+    echo '{"cniVersion": "1.1.0", "code": 125, "msg": "no link '$CNI_IFNAME' to ask through"}'
+    exit 1
+  fi
+fi
 if [ "$mode" = hang ]; then exec sleep 600; fi
 if [ "$mode" = fail ]; then
   echo '{"cniVersion": "1.1.0", "code": 123, "msg": "out of order"}'
@@ -48,9 +58,11 @@ esac
 
 FakeIpam::FakeIpam(std::string directory) : directory_(std::move(directory)) {
   std::filesystem::create_directories(directory_ + "/held");
-  const auto program = directory_ + "/fake-ipam";
-  std::ofstream(program) << kScript;
-  std::filesystem::permissions(program, std::filesystem::perms::owner_all);
+  for (const char* name : {"/fake-ipam", "/dhcp"}) {
+    const auto program = directory_ + name;
+    std::ofstream(program) << kScript;
+    std::filesystem::permissions(program, std::filesystem::perms::owner_all);
+  }
 }
 
 void FakeIpam::remove() const { std::filesystem::remove(directory_ + "/fake-ipam"); }
@@ -73,6 +85,13 @@ std::vector<std::string> FakeIpam::calls() const {
   std::ifstream file(directory_ + "/calls");
   for (std::string line; std::getline(file, line);) out.push_back(line);
   return out;
+}
+
+std::string FakeIpam::line_of(const std::string& what, const std::string& call) const {
+  std::string line;
+  std::ifstream file(directory_ + "/" + what + " " + call);
+  std::getline(file, line);
+  return line;
 }
 
 nlohmann::json FakeIpam::last_config() const {

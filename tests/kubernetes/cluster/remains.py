@@ -9,6 +9,8 @@ from cluster.node import Node
 
 # Records, and addresses by their files; locks and marks of what was given last stay.
 FILES = ("attachments", "ipam", "damaged")
+OWNER = "attachment/"  # of the engine's rules that come and go with a pod's interface
+RULE = "rule of"
 
 
 def of_attachments(cluster: Cluster) -> dict[str, list[str]]:
@@ -23,9 +25,11 @@ def _of_node(node: Node) -> list[str]:
     links = node.run("ip", "-br", "link", "show").stdout.splitlines()
     rules = node.run("nft", "list", "ruleset").stdout.count("dnat")
     ports = [f"{port['name']}: {port['pod']}" for port in node.ctl("ports")["ports"] if port["pod"]]
+    flows = [flow for flow in node.ctl("flows")["flows"] if flow["owner"].startswith(OWNER)]
     return sorted([
         *files.stdout.splitlines(),
         *(f"link {line.split('@')[0].split()[0]}" for line in links),
         f"{rules} nat rules",
+        *(f"{RULE} {flow['owner']}: {flow['stage']} {flow['match']}" for flow in flows),
         *ports,
     ])  # fmt: skip

@@ -40,6 +40,10 @@ class TwoEnds {
     REQUIRE(rtnl.add_veth(mine, theirs));
     link = rtnl.link("eth0")->index;
     peer_link = peer_rtnl.link("peer0")->index;
+    for (const auto* each : {"10.1.2.3/24", "10.9.9.9/24", "10.1.2.4/24"}) {
+      const auto prefix = *IpPrefix::parse(each);
+      REQUIRE(rtnl.add_address({link, *prefix.address.v4(), prefix.length}));
+    }
     open_tap();
   }
 
@@ -125,7 +129,8 @@ const Frame kAdvertisement{
     0xfd, 0,    0,    0,    0,    0,  0,    0,    0,    0,   0,    0,    0,    0,
     0,    5,    2,    1,    0x02, 0,  0,    0,    0xaa, 0x01};
 
-const std::vector<IpAddr> kAddresses{*IpAddr::parse("10.1.2.3"), *IpAddr::parse("fd00::5")};
+const IpPrefix kFirst = *IpPrefix::parse("10.1.2.3/24");
+const std::vector<IpPrefix> kAddresses{kFirst, *IpPrefix::parse("fd00::5/64")};
 
 // The sum that a receiver makes over pseudo header and message: all ones when it is right.
 std::uint32_t receivers_sum(const Frame& frame) {
@@ -149,8 +154,20 @@ TEST_CASE("With carrier the caller itself sends, each address once") {
   const auto advertisement = ends.next();
   CHECK(advertisement == kAdvertisement);
   CHECK(receivers_sum(*advertisement) == 0xffff);
-  REQUIRE(announce(ends.pod, ends.link, kMac, {*IpAddr::parse("10.1.2.3")}));
+  REQUIRE(announce(ends.pod, ends.link, kMac, {kFirst}));
   CHECK(ends.next() == kArp);  // and nothing else came in between
+}
+
+TEST_CASE("A second address of one network is announced as itself, and no neighbour is left") {
+  TwoEnds ends;
+  ends.set_carrier(true);
+  REQUIRE(announce(ends.pod, ends.link, kMac, {kFirst, *IpPrefix::parse("10.1.2.4/24")}));
+  CHECK(ends.next() == kArp);
+  auto second = kArp;
+  second[31] = second[41] = 4;
+  CHECK(ends.next() == second);
+  auto there = *netlink::Rtnl::open_in(ends.pod);
+  CHECK(there.neighbours(ends.link)->empty());
 }
 
 TEST_CASE("Without carrier a process waits, which holds nothing of the caller's") {
@@ -176,7 +193,7 @@ TEST_CASE("Carrier that never comes: the process ends by itself and sends nothin
   REQUIRE(announce(ends.pod, ends.link, kMac, kAddresses));
   CHECK(Reaper::reap() == 0);  // its own end, not a signal
   ends.set_carrier(true);
-  REQUIRE(announce(ends.pod, ends.link, kMac, {*IpAddr::parse("10.9.9.9")}));
+  REQUIRE(announce(ends.pod, ends.link, kMac, {*IpPrefix::parse("10.9.9.9/24")}));
   const auto first = ends.next();
   REQUIRE(first);
   CHECK(std::vector<std::uint8_t>(first->end() - 4, first->end()) ==

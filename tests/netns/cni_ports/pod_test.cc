@@ -49,7 +49,7 @@ TEST_CASE("Addresses and routes of both families are set, and CHECK finds what i
   REQUIRE_OK(cni::make_veth(veth_record(), pod.netns));
   const auto wanted = both_families();
   CHECK_FALSE(cni::check_pod(pod.netns, "eth0", wanted)->empty());
-  REQUIRE_OK(cni::configure_pod(pod.netns, "eth0", wanted));
+  REQUIRE_OK(cni::configure_pod(pod.netns, "eth0", wanted, {}));
   CHECK(cni::check_pod(pod.netns, "eth0", wanted)->empty());
   CHECK(pod.link("lo")->up);
   CHECK(pod.output({"ip", "-6", "address", "show", "dev", "eth0"}).find("fd00:1::7/64") !=
@@ -59,7 +59,7 @@ TEST_CASE("Addresses and routes of both families are set, and CHECK finds what i
   CHECK(routes.find("mtu 1380") != std::string::npos);
   CHECK(pod.output({"ip", "-6", "route", "show", "table", "77"}).find("via fd00:1::1") !=
         std::string::npos);
-  REQUIRE_OK(cni::configure_pod(pod.netns, "eth0", wanted));  // again: nothing to do
+  REQUIRE_OK(cni::configure_pod(pod.netns, "eth0", wanted, {}));  // again: nothing to do
 
   pod.run({"ip", "address", "del", "fd00:1::7/64", "dev", "eth0"});
   pod.run({"ip", "route", "del", "default"});
@@ -79,9 +79,73 @@ TEST_CASE("A route by an address that nobody has is an error that says what was 
   route.destination = *IpPrefix::parse("0.0.0.0/0");
   route.gateway = *IpAddr::parse("192.0.2.1");
   wanted.routes = {route};
-  const auto configured = cni::configure_pod(pod.netns, "eth0", wanted);
+  const auto configured = cni::configure_pod(pod.netns, "eth0", wanted, {});
   REQUIRE_FALSE(configured);
   CHECK(configured.error().to_string().find("eth0") != std::string::npos);
+}
+
+// As two networks of one pod: each with an address, a gateway and a default route, of both
+// families.
+cni::CniResult of_network(const char* number) {
+  const std::string n = number;
+  cni::CniResult out;
+  out.addresses.push_back(
+      {*IpPrefix::parse("192.0." + n + ".7/24"), *IpAddr::parse("192.0." + n + ".1"), 0});
+  out.addresses.push_back(
+      {*IpPrefix::parse("fd00:" + n + "::7/64"), *IpAddr::parse("fd00:" + n + "::1"), 0});
+  for (const char* all : {"0.0.0.0/0", "::/0"}) {
+    out.routes.emplace_back().destination = *IpPrefix::parse(all);
+  }
+  return out;
+}
+
+TEST_CASE("A default route of a second interface is refused, or added beside the first one's") {
+  PortsLab lab;
+  TestPod pod;
+  REQUIRE_OK(pod.rtnl.add_veth({"eth0", {}, {}, {}, true}, {"peer0", {}, {}, {}, true}));
+  REQUIRE_OK(pod.rtnl.add_veth({"net1", {}, {}, {}, true}, {"peer1", {}, {}, {}, true}));
+  const auto first = of_network("2"), second = of_network("3");
+  cni::PodRules beside;
+  beside.routes_beside = true;
+  REQUIRE_OK(cni::configure_pod(pod.netns, "eth0", first, {}));
+  const auto refused = cni::configure_pod(pod.netns, "net1", second, {});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == Code::kExists);
+  CHECK(cni::check_pod(pod.netns, "net1", second)->size() == 2);
+  for (int times = 0; times < 2; ++times) {
+    REQUIRE_OK(cni::configure_pod(pod.netns, "net1", second, beside));
+    CHECK(cni::check_pod(pod.netns, "net1", second)->empty());
+    CHECK(cni::check_pod(pod.netns, "eth0", first)->empty());
+  }
+  const auto v4 = pod.output({"ip", "route", "show", "default"});
+  CHECK(v4.find("via 192.0.3.1") < v4.find("via 192.0.2.1"));
+  // The other one's is there in our own dialect, too, where both are one multipath route.
+  REQUIRE_OK(cni::configure_pod(pod.netns, "eth0", first, {}));
+  pod.run({"ip", "link", "del", "net1"});
+  CHECK(cni::check_pod(pod.netns, "eth0", first)->empty());
+}
+
+TEST_CASE("Whose router it is says what a link takes of others") {
+  const auto rules = [](cni::Dialect dialect, cni::EngineState engine, bool addressed,
+                        cni::PortKind kind = cni::PortKind::kNetdev) {
+    cni::Record record;
+    record.kind = kind;
+    record.engine = engine;
+    if (addressed) record.ipam.kind = cni::IpamKind::kPool;
+    return cni::pod_rules(dialect, record);
+  };
+  using cni::Dialect, cni::EngineState;
+  CHECK(rules(Dialect::kSluice, EngineState::kTold, true).refuse_advertisements);
+  CHECK(rules(Dialect::kSluice, EngineState::kNone, true).refuse_advertisements);
+  CHECK_FALSE(rules(Dialect::kSluice, EngineState::kNone, false).refuse_advertisements);
+  CHECK(rules(Dialect::kSriov, EngineState::kPending, true).refuse_advertisements);
+  for (const auto dialect : {Dialect::kSriov, Dialect::kIbSriov}) {
+    CHECK_FALSE(rules(dialect, EngineState::kNone, true).refuse_advertisements);
+    CHECK(rules(dialect, EngineState::kNone, true).routes_beside);
+  }
+  CHECK_FALSE(rules(Dialect::kSluice, EngineState::kTold, true).routes_beside);
+  CHECK_FALSE(rules(Dialect::kSluice, EngineState::kNone, true, cni::PortKind::kUserSpace)
+                  .refuse_advertisements);
 }
 
 TEST_CASE("A name is taken by a link and by a link's other name") {

@@ -3,7 +3,11 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <functional>
+#include <string>
 #include <thread>
 
 #include "common/nic/baseline.h"
@@ -32,6 +36,27 @@ cni::VfWish full_wish() {
 bool mentions(const std::vector<std::string>& all, const std::string& text) {
   return std::any_of(all.begin(), all.end(),
                      [&](const std::string& one) { return one.find(text) != std::string::npos; });
+}
+
+// Whether a thread of this process waits for something in a directory (inotify(7)).
+bool watches_anything() {
+  std::error_code gone;  // other threads open and close theirs
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fdinfo", gone)) {
+    std::ifstream info(entry.path());
+    for (std::string line; std::getline(info, line);) {
+      if (line.starts_with("inotify wd:")) return true;
+    }
+  }
+  return false;
+}
+
+bool await_watch() {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
+  while (!watches_anything()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return true;
 }
 
 }  // namespace
@@ -247,12 +272,15 @@ TEST_CASE("A simulated NIC's tree that lags behind its links is waited for, as l
     return cni::find_vf(lab.nics, lab.place, lab.vf(), patience);
   };
   const auto change_while_looked_for = [&](const std::function<void()>& change) {
+    REQUIRE_FALSE(watches_anything());
+    bool watched = false;
     std::thread program([&] {
-      std::this_thread::sleep_for(std::chrono::milliseconds(30));
+      watched = await_watch();
       change();
     });
     const auto found = find(std::chrono::minutes(1));
     program.join();
+    CHECK(watched);
     REQUIRE_OK(found);
     CHECK(found->link->index == here->index);
   };

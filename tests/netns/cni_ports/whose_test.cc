@@ -2,6 +2,7 @@
 // Whose a link is: decoys, links without their marks, and VFs that the host or others have.
 #include <doctest/doctest.h>
 
+#include "sriov-cni/ports/pod_side.h"
 #include "sriov-cni/ports/veth.h"
 #include "tests/netns/cni_ports/ports_lab.h"
 
@@ -137,16 +138,45 @@ TEST_CASE("A driver that takes no MAC of zero is told the VF's own") {
   CHECK(lab.nic.attributes(kVf).mac == kPodMac);
 }
 
-TEST_CASE("Interfaces that come into a pod take no router advertisements") {
+TEST_CASE("A link that comes into a pod takes no router advertisements where they are refused") {
   PortsLab lab;
-  TestPod with_vf, with_veth;
-  const std::vector<std::string> of_default = {"cat", "/proc/sys/net/ipv6/conf/default/accept_ra"};
-  REQUIRE_OK(lab.attach(lab.plan({}, with_vf), with_vf));
-  CHECK(with_vf.output(of_default) == "0\n");
-  CHECK(with_vf.output({"cat", "/proc/sys/net/ipv6/conf/eth0/accept_ra"}) == "0\n");
+  cni::PodRules refusing;
+  refusing.refuse_advertisements = true;
+  const auto accept_ra = [](const TestPod& pod, const std::string& of) {
+    return pod.output({"cat", "/proc/sys/net/ipv6/conf/" + of + "/accept_ra"});
+  };
+  TestPod with_vf, with_veth, plain;
+  const auto set_default = [](const TestPod& pod, const std::string& value) {
+    pod.run({"sh", "-c", "echo " + value + " > /proc/sys/net/ipv6/conf/default/accept_ra"});
+  };
+  set_default(with_vf, "1");
+  set_default(with_veth, "2");
+  set_default(plain, "1");
+
+  const auto of_vf = lab.plan({}, with_vf);
+  REQUIRE_OK(cni::bring_link_in(with_vf.netns, refusing, [&] {
+    CHECK(accept_ra(with_vf, "default") == "0\n");
+    return lab.attach(of_vf, with_vf);
+  }));
+  CHECK(accept_ra(with_vf, "eth0") == "0\n");
+  CHECK(accept_ra(with_vf, "default") == "1\n");
+  REQUIRE_OK(cni::configure_pod(with_vf.netns, "eth0", {}, refusing));
+  CHECK(accept_ra(with_vf, "eth0") == "0\n");
+  REQUIRE_OK(lab.give_back(of_vf, &with_vf));
+
   cni::Record record;
   record.key = {"c2", "eth0"};
   record.veth = cni::veth_name(record.id());
-  REQUIRE_OK(cni::make_veth(record, with_veth.netns));
-  CHECK(with_veth.output({"cat", "/proc/sys/net/ipv6/conf/eth0/accept_ra"}) == "0\n");
+  const auto make = [&] { return cni::make_veth(record, with_veth.netns); };
+  REQUIRE_OK(cni::bring_link_in(with_veth.netns, refusing, make));
+  CHECK(accept_ra(with_veth, "eth0") == "0\n");
+  CHECK(accept_ra(with_veth, "default") == "2\n");
+  CHECK_FALSE(cni::bring_link_in(with_veth.netns, refusing, make));  // the name is taken
+  CHECK(accept_ra(with_veth, "default") == "2\n");
+
+  const auto of_plain = lab.plan({}, plain);
+  REQUIRE_OK(cni::bring_link_in(plain.netns, {}, [&] { return lab.attach(of_plain, plain); }));
+  REQUIRE_OK(cni::configure_pod(plain.netns, "eth0", {}, {}));
+  CHECK(accept_ra(plain, "eth0") == "1\n");
+  CHECK(accept_ra(plain, "default") == "1\n");
 }

@@ -21,4 +21,6 @@ TEST_CASE("A namespace without devices, and a kernel without RDMA, are asked in 
   const auto moved = rdma->move(0xfffffff0, space.netns);
   REQUIRE_FALSE(moved);
   if (*mode == RdmaMode::kShared) CHECK(moved.error().code == Code::kPrecondition);
+  CHECK(rdma->rename(0xfffffff0, "mlx5_7").error().code == Code::kNotFound);
+  CHECK(rdma->rename(0xfffffff0, "").error().code == Code::kInvalid);
 }

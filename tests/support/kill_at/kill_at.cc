@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // kill-at N PROGRAM [ARGUMENT...]: runs a program and kills it, as kill -9 would, at the entry of
-// its Nth system call that changes anything outside of it; the call itself doesn't happen any more.
-// N from 1 to what `kill-at 0` counts is every moment at which a crash can leave something
-// half-done.
+// its Nth system call that changes something outside of it (kChanging, and whatever makes a file);
+// the call itself doesn't happen any more. N from 1 to what `kill-at 0` counts is before each call
+// of this list. What a program changes by other calls, or by writing to mapped memory, isn't known
+// here.
 //
 // Exit status: 99 when it was killed, else the program's own (128 + signal when it died of one).
 // On descriptor 3, if it is open: how many such calls it has made. Programs that the program starts
@@ -29,11 +30,11 @@ constexpr int kKilled = 99, kBadUsage = 2, kCannotTrace = 3, kReportTo = 3;
 // What reaches the disk, the kernel or another process. Reading and the program's own memory don't
 // matter to anybody after its death.
 constexpr std::array kChanging = {
-    SYS_write,     SYS_pwrite64,  SYS_writev,    SYS_sendto,    SYS_sendmsg,   SYS_sendmmsg,
-    SYS_fsync,     SYS_rename,    SYS_renameat,  SYS_renameat2, SYS_unlink,    SYS_unlinkat,
-    SYS_mkdir,     SYS_mkdirat,   SYS_rmdir,     SYS_link,      SYS_linkat,    SYS_symlink,
-    SYS_symlinkat, SYS_ftruncate, SYS_connect,   SYS_clone,     SYS_clone3,    SYS_vfork,
-    SYS_fork,      SYS_flock,     SYS_fdatasync, SYS_setns,     SYS_exit_group};
+    SYS_write,  SYS_pwrite64, SYS_writev,    SYS_sendto,  SYS_sendmsg,   SYS_sendmmsg,  SYS_fsync,
+    SYS_rename, SYS_renameat, SYS_renameat2, SYS_unlink,  SYS_unlinkat,  SYS_mkdir,     SYS_mkdirat,
+    SYS_rmdir,  SYS_link,     SYS_linkat,    SYS_symlink, SYS_symlinkat, SYS_ftruncate, SYS_connect,
+    SYS_clone,  SYS_clone3,   SYS_vfork,     SYS_fork,    SYS_flock,     SYS_fdatasync, SYS_setns,
+    SYS_chmod,  SYS_fchmod,   SYS_fchmodat,  SYS_mount,   SYS_umount2,   SYS_exit_group};
 
 bool creates(const __ptrace_syscall_info& call) {
   return (call.entry.nr == SYS_openat && (call.entry.args[2] & O_CREAT) != 0) ||

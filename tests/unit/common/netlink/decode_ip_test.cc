@@ -92,7 +92,7 @@ TEST_CASE("Addresses of another family are left out, malformed ones are errors")
 TEST_CASE("A route with all that it can have") {
   auto header = route_header(AF_INET6, 64);
   header.rtm_flags = RTNH_F_ONLINK;
-  const auto one = decoded(decode_ip_route, header, [](MessageWriter& w) {
+  const auto one = decoded(decode_ip_routes, header, [](MessageWriter& w) {
     w.put_ip(RTA_DST, ip("fd01::"));
     w.put_ip(RTA_GATEWAY, ip("fe80::1"));
     w.put_number(RTA_OIF, std::uint32_t{7});
@@ -105,7 +105,7 @@ TEST_CASE("A route with all that it can have") {
   });
   REQUIRE(one);
   REQUIRE(*one);
-  const IpRoute& route = **one;
+  const IpRoute& route = (*one)->front();
   CHECK(route.destination == prefix("fd01::/64"));
   CHECK(route.gateway == ip("fe80::1"));
   CHECK(route.link == IfIndex{7});
@@ -117,39 +117,71 @@ TEST_CASE("A route with all that it can have") {
 }
 
 TEST_CASE("A default route has no destination, in its family") {
-  const auto v6 = decoded(decode_ip_route, route_header(AF_INET6, 0), [](MessageWriter&) {});
-  CHECK((*v6)->destination == prefix("::/0"));
-  const auto v4 = decoded(decode_ip_route, route_header(AF_INET, 0), [](MessageWriter&) {});
-  CHECK((*v4)->destination == prefix("0.0.0.0/0"));
-  CHECK((*v4)->table == 254U);
-  CHECK((*v4)->scope == RT_SCOPE_UNIVERSE);
-  CHECK_FALSE((*v4)->priority);
+  const auto v6 = decoded(decode_ip_routes, route_header(AF_INET6, 0), [](MessageWriter&) {});
+  CHECK((*v6)->front().destination == prefix("::/0"));
+  const auto v4 = decoded(decode_ip_routes, route_header(AF_INET, 0), [](MessageWriter&) {});
+  CHECK((*v4)->front().destination == prefix("0.0.0.0/0"));
+  CHECK((*v4)->front().table == 254U);
+  CHECK((*v4)->front().scope == RT_SCOPE_UNIVERSE);
+  CHECK_FALSE((*v4)->front().priority);
 }
 
 TEST_CASE("Routes that can't be expressed are left out, malformed ones are errors") {
   const auto nothing = [](MessageWriter&) {};
   auto local = route_header(AF_INET, 32);
   local.rtm_type = RTN_LOCAL;
-  CHECK_FALSE(decoded(decode_ip_route, local, nothing)->has_value());
+  CHECK_FALSE(decoded(decode_ip_routes, local, nothing)->has_value());
   auto cached = route_header(AF_INET6, 64);
   cached.rtm_flags = RTM_F_CLONED;
-  CHECK_FALSE(decoded(decode_ip_route, cached, nothing)->has_value());
-  CHECK_FALSE(decoded(decode_ip_route, route_header(AF_UNSPEC, 0), nothing)->has_value());
-  for (const std::uint16_t type : {RTA_MULTIPATH, RTA_VIA}) {
-    CHECK_FALSE(decoded(decode_ip_route, route_header(AF_INET, 0), [&](MessageWriter& w) {
-                  w.put(type, "", 0);
-                })->has_value());
-  }
-  CHECK_FALSE(decoded(decode_ip_route, route_header(AF_INET, 33), nothing));
-  CHECK_FALSE(decoded(decode_ip_route, route_header(AF_INET6, 129), nothing));
-  CHECK_FALSE(decode_ip_route(Message{}));
+  CHECK_FALSE(decoded(decode_ip_routes, cached, nothing)->has_value());
+  CHECK_FALSE(decoded(decode_ip_routes, route_header(AF_UNSPEC, 0), nothing)->has_value());
+  CHECK_FALSE(decoded(decode_ip_routes, route_header(AF_INET, 0), [](MessageWriter& w) {
+                w.put(RTA_VIA, "", 0);
+              })->has_value());
+  CHECK_FALSE(decoded(decode_ip_routes, route_header(AF_INET, 33), nothing));
+  CHECK_FALSE(decoded(decode_ip_routes, route_header(AF_INET6, 129), nothing));
+  CHECK_FALSE(decode_ip_routes(Message{}));
 }
 
 TEST_CASE("An address attribute of the other family is none") {
-  const auto one = decoded(decode_ip_route, route_header(AF_INET, 24), [](MessageWriter& w) {
+  const auto one = decoded(decode_ip_routes, route_header(AF_INET, 24), [](MessageWriter& w) {
     w.put_ip(RTA_DST, ip("fd00::1"));
     w.put_ip(RTA_GATEWAY, ip("fd00::1"));
   });
-  CHECK((*one)->destination == prefix("0.0.0.0/24"));
-  CHECK_FALSE((*one)->gateway);
+  CHECK((*one)->front().destination == prefix("0.0.0.0/24"));
+  CHECK_FALSE((*one)->front().gateway);
+}
+
+TEST_CASE("Each next hop of a multipath route is a route") {
+  const auto hop = [](MessageWriter& w, int link, const char* gateway) {
+    rtnexthop header{};
+    header.rtnh_len = sizeof header + RTA_LENGTH(16);
+    header.rtnh_ifindex = link;
+    w.put_struct(header);
+    w.put_ip(RTA_GATEWAY, ip(gateway));
+  };
+  const auto some = decoded(decode_ip_routes, route_header(AF_INET6, 0), [&](MessageWriter& w) {
+    const auto several = w.begin(RTA_MULTIPATH);
+    hop(w, 7, "fd00::1");
+    hop(w, 8, "fd01::1");
+    w.end(several);
+    w.put_number(RTA_PRIORITY, std::uint32_t{1024});
+  });
+  REQUIRE(some);
+  REQUIRE(*some);
+  REQUIRE((*some)->size() == 2);
+  CHECK((*some)->front().link == IfIndex{7});
+  CHECK((*some)->front().gateway == ip("fd00::1"));
+  CHECK((*some)->back().link == IfIndex{8});
+  CHECK((*some)->back().gateway == ip("fd01::1"));
+  CHECK((*some)->back().priority == 1024U);
+  CHECK((*some)->back().destination == prefix("::/0"));
+
+  rtnexthop header{};
+  for (const std::uint16_t length : {std::uint16_t{0}, std::uint16_t{sizeof header + 4}}) {
+    header.rtnh_len = length;
+    CHECK_FALSE(decoded(decode_ip_routes, route_header(AF_INET6, 0), [&](MessageWriter& w) {
+                  w.put(RTA_MULTIPATH, &header, sizeof header);
+                })->has_value());
+  }
 }

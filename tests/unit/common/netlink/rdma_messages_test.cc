@@ -44,6 +44,13 @@ TEST_CASE("Requests are of the device protocol and name what they are about") {
   CHECK(move.type() == kProtocol + RDMA_NLDEV_CMD_SET);
   CHECK(numbers_in(move) == std::map<std::uint16_t, std::uint32_t>{{RDMA_NLDEV_ATTR_DEV_INDEX, 4},
                                                                    {RDMA_NLDEV_NET_NS_FD, 9}});
+  const auto rename = rdma_rename_request(4, "mlx5_7");
+  CHECK(rename.type() == kProtocol + RDMA_NLDEV_CMD_SET);
+  // A device's answer has the same attributes.
+  const auto named = decode_rdma_device(Message{0, 0, 0, rename.bytes().subspan(sizeof(nlmsghdr))});
+  REQUIRE(named);
+  CHECK(named->index == 4);
+  CHECK(named->name == "mlx5_7");
 }
 
 TEST_CASE("The mode") {

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "common/os/files.h"
+#include "tests/support/fake_sysfs/fake_sysfs.h"
 #include "tests/unit/common/nic/machine.h"
 
 using namespace sluice;
@@ -89,6 +90,50 @@ TEST_CASE("Another VF at the same address is recorded anew") {
   r.attributes = {};
   CHECK(*store.record_if_absent(r.pf, r.vf, r.attributes) == Outcome::kRecorded);
   CHECK_FALSE(store.load(r.vf.address)->attributes.mac);
+}
+
+TEST_CASE("A VF that was made anew at its address is recorded anew") {
+  Recorded r;
+  auto store = r.store();
+  REQUIRE(store.record_if_absent(r.pf, r.vf, r.attributes, "boot/1"));
+  CHECK(store.load(r.vf.address)->generation == "boot/1");
+  r.attributes.vlan = 200;
+  CHECK(*store.record_if_absent(r.pf, r.vf, r.attributes, "boot/1") == Outcome::kKept);
+  CHECK(*store.record_if_absent(r.pf, r.vf, r.attributes) == Outcome::kKept);  // can't be told
+  CHECK(store.load(r.vf.address)->attributes.vlan == 100);
+  CHECK(*store.record_if_absent(r.pf, r.vf, r.attributes, "boot/2") == Outcome::kRecorded);
+  CHECK(store.load(r.vf.address)->attributes.vlan == 200);
+  CHECK(store.load(r.vf.address)->generation == "boot/2");
+}
+
+TEST_CASE("A file from before there were generations is one of any") {
+  Recorded r;
+  auto store = r.store();
+  REQUIRE(store.record_if_absent(r.pf, r.vf, r.attributes));
+  CHECK(os::read_file(r.file())->find("generation") == std::string::npos);
+  CHECK(store.load(r.vf.address)->generation.empty());
+  CHECK(*store.record_if_absent(r.pf, r.vf, r.attributes, "boot/2") == Outcome::kKept);
+}
+
+TEST_CASE("A generation is the function's directory, not what is in it") {
+  const test::TempDir dir;
+  testing::FakeSysfs sysfs{dir / "machine"};
+  const auto vf = at("0000:3b:02.1");
+  CHECK(generation_of(sysfs.path(), vf).empty());
+  sysfs.add_pf("0000:3b:00.0", "mlx5_core", "p0");
+  sysfs.add_vf("0000:3b:00.0", 0, "0000:3b:02.1", "mlx5_core");
+  const auto first = generation_of(sysfs.path(), vf);
+  CHECK(first.size() > 36);
+  sysfs.add_netdev("0000:3b:02.1", "v0", "02:00:00:00:00:01", 7);
+  sysfs.bind("0000:3b:02.1", "vfio-pci");
+  sysfs.set("0000:3b:02.1", "numa_node", "1");
+  CHECK(generation_of(sysfs.path(), vf) == first);
+  // Held, so that its number isn't given again.
+  const auto old = os::Root::open(sysfs.path() + "/bus/pci/devices/0000:3b:02.1");
+  REQUIRE(old);
+  sysfs.remove_vf("0000:3b:00.0", 0, "0000:3b:02.1");
+  sysfs.add_vf("0000:3b:00.0", 0, "0000:3b:02.1", "mlx5_core");
+  CHECK_FALSE(same_generation(generation_of(sysfs.path(), vf), first));
 }
 
 TEST_CASE("A VF in a pod is not recorded, one for user space is") {

@@ -5,6 +5,8 @@
 #include <doctest/doctest.h>
 
 #include "common/litegrpc/server.h"
+#include "common/nic/baseline.h"
+#include "common/os/files.h"
 #include "device-plugin/kubelet/podresources.pb.h"
 #include "tests/support/fake_sysfs/fake_sysfs.h"
 #include "tests/unit/common/temp_dir.h"
@@ -191,6 +193,26 @@ TEST_CASE("a baseline isn't lost because a VF can't be read for a moment") {
   world.wait([&] { return changed; });
   CHECK_FALSE(world.allocate(kVf0));
   CHECK(std::filesystem::exists(baseline));
+}
+
+TEST_CASE("a VF that was made anew between two looks has a baseline of its own") {
+  World world;
+  world.sysfs.add_netdev(kVf0, "v0", "02:00:00:00:00:01", 11);
+  world.start(kOnePool);
+  const auto store = nic::BaselineStore::open(world.directory / "run/baselines");
+  REQUIRE(store);
+  const auto mac = [&] {
+    const auto baseline = store->load(*nic::PciAddress::parse(kVf0));
+    return baseline && baseline->netdev ? baseline->netdev->mac.to_string() : "";
+  };
+  world.wait([&] { return mac() == "02:00:00:00:00:01"; });
+  // Held, so that its inode number isn't given again.
+  const auto old = os::Root::open(world.sysfs.path() + "/bus/pci/devices/" + kVf0);
+  REQUIRE(old);
+  world.sysfs.remove_vf(kPf, 0, kVf0);
+  world.sysfs.add_vf(kPf, 0, kVf0, "vfdrv");
+  world.sysfs.add_netdev(kVf0, "v0", "02:00:00:00:00:02", 12);
+  world.wait([&] { return mac() == "02:00:00:00:00:02"; });
 }
 
 }  // namespace sluice::broker

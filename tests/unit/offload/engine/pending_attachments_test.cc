@@ -185,6 +185,20 @@ TEST_CASE("a new attachment of the same name is taken in after the old one was w
   CHECK(p.world.engine->attachments().front().ip == again.ip);
 }
 
+TEST_CASE("a withdrawn attachment's address is another's, whose file lies beside the withdrawal") {
+  Pending p;
+  REQUIRE(p.world.attach(World::veth_pod()));
+  p.leave("0z.gone", World::veth_pod().id);
+  auto next = World::veth_pod();
+  next.id = "c9/eth0";
+  p.leave("0a", request_of(next));
+  p.start();
+  REQUIRE(p.await_taken("0a", "c9/eth0"));
+  CHECK_FALSE(p.attached(World::veth_pod().id));
+  CHECK(p.world.run_until([&] { return !p.is_there("0z.gone"); }));
+  CHECK(p.attached("c9/eth0"));
+}
+
 TEST_CASE("a withdrawal that says nothing sensible is put aside, or removed") {
   Pending p;
   REQUIRE(p.world.attach(World::vf_pod()));

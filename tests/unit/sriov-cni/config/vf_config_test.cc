@@ -201,7 +201,9 @@ TEST_CASE("mtu") {
   check_refused({{config(R"("mtu":100)"), kInvalidConfig, "mtu is 100"},
                  {config(R"("mtu":-1)"), kInvalidConfig, "mtu is -1"},
                  {config(R"("mtu":"1400")"), kInvalidConfig, "mtu is '1400'"},
-                 {config(R"("mtu":65536)"), kInvalidConfig, "from 0 to 65535"}},
+                 {config(R"("mtu":65536)"), kInvalidConfig, "from 0 to 65535"},
+                 {infiniband(R"("mtu":1400,"vfioPciMode":true)"), kInvalidConfig,
+                  "mtu is 1400; but vfioPciMode is on"}},
                 call_of(Verb::kAdd));
 }
 

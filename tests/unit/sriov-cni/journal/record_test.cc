@@ -27,6 +27,7 @@ TEST_CASE("A record is read as it was printed") {
   CHECK(read->key == record.key);
   CHECK(read->stage == Stage::kAttached);
   CHECK(read->network_reference == "shop/fast");
+  CHECK(read->args == record.args);
   CHECK(read->netns_inode == record.netns_inode);
   CHECK(read->vf->attributes == record.vf->attributes);
   CHECK(read->vf->altnames == record.vf->altnames);
@@ -71,7 +72,20 @@ TEST_CASE("A record with hardly anything in it is read too") {
   CHECK_FALSE(read->claim);
   CHECK(read->network_reference.empty());
   CHECK(print_record(record).find("networkReference") == std::string::npos);  // as it was before
+  CHECK(print_record(record).find("\"args\"") == std::string::npos);
   CHECK(read->stage == Stage::kBegun);
+}
+
+TEST_CASE("Arguments that are too long to keep are none, and cost no record") {
+  auto record = test::full_record();
+  record.args.assign(kMaxArgs, '\xff');  // longer on disk
+  REQUIRE(parse_record(print_record(record)));
+  record.args.assign(kMaxArgs + 1, 'x');
+  const auto read = parse_record(print_record(record));
+  REQUIRE(read);
+  CHECK(read->args.empty());
+  record.args.assign(kMaxArgs, 'x');
+  CHECK(parse_record(print_record(record))->args == record.args);
 }
 
 TEST_CASE("Any change to a record is seen") {

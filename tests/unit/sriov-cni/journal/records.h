@@ -91,6 +91,7 @@ inline cni::Record full_record() {
   out.network_reference = "shop/fast";
   out.pod = "shop/web-0";
   out.pod_uid = "3f1c";
+  out.args = "IgnoreUnknown=1;K8S_POD_NAME=web-0";
   out.netns = "/run/netns/x";
   out.netns_inode = 4026532000;
   out.boot = "5f6c";

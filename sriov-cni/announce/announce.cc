@@ -92,9 +92,9 @@ Status announce(const os::NetNs& pod, netlink::IfIndex link, const MacAddr& mac,
   return start_detached({pod.fd()}, kPatience + kMargin, [&] {
     if (!netlink::wait_link(pod, link, ready, kPatience)) return;
     auto its_own = netlink::Rtnl::open_in(pod);
+    if (!its_own) return;
     // Nobody is left to be told.
-    if (its_own) [[maybe_unused]]
-      const auto sent = send_all(*its_own);
+    [[maybe_unused]] const auto sent = send_all(*its_own);
   });
 }
 

@@ -15,9 +15,8 @@ Status check_can_be_home(const NicPlace& place, const nic::Vf& vf,
   if (!link || !has_any_alias(*link)) return {};
   return fail(Code::kPrecondition,
               "VF " + vf.address.to_string() + " (" + link->name +
-                  ") still is as a pod had it "
-                  "(alias '" +
-                  link->alias + "'), and " + place.baseline_dir +
+                  ") still is as a pod had it (alias '" + link->alias + "'), and " +
+                  place.baseline_dir +
                   " doesn't say how its netdev was before: set name, MAC and MTU right and the "
                   "alias to ''");
 }
